@@ -1,0 +1,264 @@
+package hook
+
+import (
+	"crypto/rand"
+	"math/big"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CaptureURL is an address that captures what is sent to it, and what it answers.
+type CaptureURL struct {
+	ID        ID
+	OwnerID   ID
+	Name      string // what people call it, 1 to MaxNameLen characters
+	Slug      string // its last path segment; see ValidateSlug
+	Paused    bool   // answers 503 and stores nothing
+	CORS      bool   // answers preflights and lets pages of any origin read its answers
+	Response  Response
+	Keep      Keep
+	CreatedAt time.Time
+}
+
+// Response is the answer that a sender gets once its request is stored.
+type Response struct {
+	Status  int // 200 to 599
+	Headers []Header
+	Body    []byte        // at most MaxResponseBody
+	Delay   time.Duration // after the commit, 0 to MaxResponseDelay
+}
+
+// Keep bounds what a capture URL holds; the oldest requests go first. A zero takes the server's default.
+type Keep struct {
+	Requests int64
+	Days     int64
+	Bytes    int64 // bodies and headers
+}
+
+// Or returns k with its zeros replaced by those of def.
+func (k Keep) Or(def Keep) Keep {
+	if k.Requests == 0 {
+		k.Requests = def.Requests
+	}
+	if k.Days == 0 {
+		k.Days = def.Days
+	}
+	if k.Bytes == 0 {
+		k.Bytes = def.Bytes
+	}
+	return k
+}
+
+// Stats counts the requests of a capture URL.
+type Stats struct {
+	Kept          int64 // stored now
+	Received      int64 // stored ever
+	Bytes         int64 // size of what is kept: bodies and headers
+	LastRequestAt time.Time
+	LastRequestID ID // 0 when there was none
+}
+
+// CaptureURLStats is a capture URL with its counts.
+type CaptureURLStats struct {
+	CaptureURL
+	Stats
+}
+
+// DefaultResponse is the answer of a capture URL that was not told another one: 200 and an empty text.
+func DefaultResponse() Response { return Response{Status: 200} }
+
+const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// generatedSlugLen gives 131 bits: nobody finds a capture URL by trying.
+const generatedSlugLen = 22
+
+// NewSlug returns a slug that cannot be guessed: 22 characters of base62.
+func NewSlug() string { return randomText(base62, generatedSlugLen) }
+
+// NewSlugSuffix returns 8 random characters that make a chosen name hard to guess.
+func NewSlugSuffix() string { return randomText("0123456789abcdefghijklmnopqrstuvwxyz", 8) }
+
+func randomText(alphabet string, n int) string {
+	b := make([]byte, n)
+	size := big.NewInt(int64(len(alphabet)))
+	for i := range b {
+		v, err := rand.Int(rand.Reader, size)
+		if err != nil {
+			panic(err) // crypto/rand does not fail on any system that Go supports
+		}
+		b[i] = alphabet[v.Int64()]
+	}
+	return string(b)
+}
+
+// ValidSlug reports whether slug has a form that a capture URL can have: generated, or chosen by a user.
+func ValidSlug(slug string) bool {
+	return len(slug) == generatedSlugLen && strings.Trim(slug, base62) == "" || ValidChosenSlug(slug)
+}
+
+// ValidChosenSlug reports whether slug matches [a-z0-9][a-z0-9-]{2,62}.
+func ValidChosenSlug(slug string) bool {
+	if len(slug) < 3 || len(slug) > 63 || slug[0] == '-' {
+		return false
+	}
+	for i := range len(slug) {
+		c := slug[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidateRules are what a capture URL's answer is checked against beyond its own form.
+type ValidateRules struct {
+	// SharedOrigin is true when capture URLs live on the dashboard's host: answers must then not touch what
+	// browsers keep for that host.
+	SharedOrigin bool
+}
+
+// Validate returns an Invalid error that names every mistake, nil when there is none. The slug is checked by whoever
+// creates the capture URL, because only a chosen one has rules.
+func (u *CaptureURL) Validate(rules ValidateRules) error {
+	var v invalid
+	validateName(&v, u.Name)
+	u.Keep.validate(&v)
+	u.Response.validate(&v, rules)
+	return v.err()
+}
+
+func validateName(v *invalid, name string) {
+	switch {
+	case strings.TrimSpace(name) == "":
+		v.add("name", "is empty: give the capture URL a name")
+	case !utf8.ValidString(name):
+		v.add("name", "is not valid UTF-8")
+	case utf8.RuneCountInString(name) > MaxNameLen:
+		v.add("name", "is longer than %d characters", MaxNameLen)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		v.add("name", "contains control characters, such as a line break")
+	}
+}
+
+func (k Keep) validate(v *invalid) {
+	check := func(location string, value, low, high int64) {
+		if value != 0 && (value < low || value > high) {
+			v.add(location, "must be between %d and %d, or empty for the default", low, high)
+		}
+	}
+	check("keep.requests", k.Requests, 1, MaxKeepRequests)
+	check("keep.days", k.Days, 1, MaxKeepDays)
+	check("keep.bytes", k.Bytes, MinKeepBytes, MaxKeepBytes)
+}
+
+func (r *Response) validate(v *invalid, rules ValidateRules) {
+	if r.Status < 200 || r.Status > 599 {
+		v.add("response.status", "must be between 200 and 599")
+	}
+	if len(r.Body) > MaxResponseBody {
+		v.add("response.body", "is larger than %d bytes", MaxResponseBody)
+	}
+	if len(r.Body) > 0 && (r.Status == 204 || r.Status == 304) {
+		v.add("response.body", "must be empty: an answer with status %d has no body", r.Status)
+	}
+	if r.Delay < 0 || r.Delay > MaxResponseDelay {
+		v.add("response.delay_ms", "must be between 0 and %d", MaxResponseDelay.Milliseconds())
+	}
+	if len(r.Headers) > MaxResponseHeaders {
+		v.add("response.headers", "has more than %d entries", MaxResponseHeaders)
+		return
+	}
+	for i, h := range r.Headers {
+		location := "response.headers[" + strconv.Itoa(i) + "]"
+		validateHeader(v, location, h)
+		if reason := refusedResponseHeader(h, rules); reason != "" {
+			v.add(location+".name", "%s", reason)
+		}
+	}
+}
+
+func validateHeader(v *invalid, location string, h Header) {
+	switch {
+	case !ValidHeaderName(h.Name):
+		v.add(location+".name", "is not a header name: letters, digits and !#$%%&'*+-.^_`|~ only")
+	case len(h.Name) > MaxHeaderName:
+		v.add(location+".name", "is longer than %d characters", MaxHeaderName)
+	}
+	switch {
+	case !ValidHeaderValue(h.Value):
+		v.add(location+".value", "contains a line break or another control character")
+	case len(h.Value) > MaxHeaderValue:
+		v.add(location+".value", "is longer than %d bytes", MaxHeaderValue)
+	}
+}
+
+var (
+	// framingHeaders belong to the connection (RFC 9110 section 7.6.1) or to the server.
+	framingHeaders = []string{
+		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Content-Length", "Date", "Content-Security-Policy", "X-Content-Type-Options",
+	}
+	// proxyCommands tell a reverse proxy in front of us to do something: nginx, Apache, lighttpd.
+	proxyCommands = []string{"X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url"}
+	// browserState is kept by a browser for the whole host.
+	browserState = []string{
+		"Set-Cookie", "Strict-Transport-Security", "Alt-Svc", "Clear-Site-Data", "Service-Worker-Allowed", "Nel",
+		"Report-To", "Reporting-Endpoints", "Www-Authenticate",
+	}
+)
+
+func refusedResponseHeader(h Header, rules ValidateRules) string {
+	name := textproto.CanonicalMIMEHeaderKey(h.Name)
+	switch {
+	case slices.Contains(framingHeaders, name):
+		return "is set by the server and cannot be chosen"
+	case strings.HasPrefix(name, "Hookkeeper-"):
+		return "belongs to Hookkeeper: choose a name that does not start with Hookkeeper-"
+	case slices.Contains(proxyCommands, name), strings.HasPrefix(name, "X-Accel-"):
+		return "would command a proxy in front of the server"
+	case rules.SharedOrigin && slices.Contains(browserState, name):
+		return "would change what browsers keep for the dashboard: it can be used once capture URLs have a host of " +
+			"their own (HOOKKEEPER_CAPTURE_ORIGIN)"
+	case name == "Set-Cookie" && cookieHasDomain(h.Value):
+		return "must not have a Domain: the cookie would reach other hosts"
+	}
+	return ""
+}
+
+func cookieHasDomain(value string) bool {
+	for _, attr := range strings.Split(value, ";")[1:] {
+		name, _, _ := strings.Cut(attr, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "domain") {
+			return true
+		}
+	}
+	return false
+}
+
+// ValidHeaderName reports whether name is a token of RFC 9110 section 5.6.2.
+func ValidHeaderName(name string) bool {
+	if name == "" {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"(),/:;<=>?@[\\]{}", c) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidHeaderValue reports whether value can stand in a header: no control character but TAB (RFC 9110 section 5.5).
+func ValidHeaderValue(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,71 @@
+package hook
+
+import "time"
+
+// Limits of what Hookkeeper takes, in one place. Those that an operator can set are settings (package config) with
+// their defaults and bounds here.
+const (
+	// Requests from senders.
+	DefaultMaxBody   = 10 << 20 // bytes of a captured body
+	CeilingMaxBody   = 64 << 20 // the most that DefaultMaxBody may be set to
+	MaxHeaderBytes   = 64 << 10 // request line and headers, bytes
+	MaxHeaderLines   = 200
+	MaxTargetLen     = 8 << 10 // path and query, bytes
+	MaxMethodLen     = 32
+	MaxHops          = 5
+	HeaderTimeout    = 5 * time.Second
+	BodyTimeout      = 10 * time.Second // beside the time for the size, see BodyRate
+	BodyRate         = 64 << 10         // bytes per second that a sender must reach
+	MaxTrailerLines  = 50
+	BytesInFlight    = 256 << 20 // bodies being received or waiting for their commit
+	SmallBody        = 64 << 10  // a request that has read at most this much
+	SmallReserve     = 64 << 20  // of BytesInFlight, kept for small bodies
+	MaxQueuedCapture = 4096      // requests waiting for their commit
+
+	// Answers of capture URLs.
+	MaxResponseBody    = 256 << 10
+	MaxResponseHeaders = 50
+	MaxResponseDelay   = 25 * time.Second
+	MaxHeaderName      = 100
+	MaxHeaderValue     = 4 << 10
+
+	// Capture URLs.
+	MaxNameLen       = 200 // characters of a name
+	MaxCaptureURLs   = 10_000
+	MaxKeepRequests  = 1_000_000_000
+	MaxKeepDays      = 36_500
+	MinKeepBytes     = 1 << 20
+	MaxKeepBytes     = 1 << 50
+	DefaultKeepCount = 10_000
+	DefaultKeepDays  = 30
+	DefaultKeepBytes = 1 << 30
+
+	// Accounts.
+	MaxEmailLen    = 254
+	MinPasswordLen = 10   // characters
+	MaxPasswordLen = 1024 // bytes, refused before hashing
+	MaxTokens      = 100  // of one user
+	MinAPIToken    = 24   // HOOKKEEPER_API_TOKEN, characters
+	MaxAPIToken    = 256
+	MaxUsers       = 10_000
+
+	// The dashboard and its API.
+	MaxFormBytes       = 1 << 20
+	MaxJSONBytes       = 1 << 20
+	MaxPageItems       = 200
+	DefaultPageItems   = 50
+	MaxConns           = 10_000 // open connections, sockets not counted
+	MaxSockets         = 10_000
+	MaxSocketsSession  = 20
+	DefaultConnsPerIP  = 2000
+	DefaultSocksPerIP  = 2000
+	MaxSocketMessage   = 512 // bytes of one message from a browser
+	LoginFailures      = 10  // wrong passwords of one account from one address in LoginWindow
+	LoginFailuresAddr  = 50  // wrong passwords from one address in LoginWindow
+	LoginWindow        = 10 * time.Minute
+	MaxParallelHashes  = 4
+	SetupLinkLifetime  = 24 * time.Hour
+	InviteLifetime     = 72 * time.Hour
+	DefaultSessionIdle = 24 * time.Hour
+	DefaultSessionMax  = 720 * time.Hour
+)
