@@ -1,0 +1,270 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+// Flags of a stored request.
+const (
+	flagTruncated = 1 << iota
+	flagCookieRemoved
+	flagChunked
+	flagBareQuery
+)
+
+// perRequest is what a stored request is counted with beside its bytes, so that empty requests have a size too.
+const perRequest = 100
+
+// pruneExtra is how many requests above what a group brings retention removes with it: enough to catch up after the
+// limit was lowered, too few to be felt.
+const pruneExtra = 16
+
+// capture is a request on its way to the disk.
+type capture struct {
+	req      *hook.Request
+	headers  []byte
+	trailers []byte
+	size     int64 // what it adds to the size of its capture URL
+	err      error
+}
+
+// Capture stores r and returns nil once it is on disk; it sets r.ID, r.BodySHA256 and, unless set, r.ReceivedAt. Kinds:
+// NotFound when the capture URL is gone, Unavailable when the request cannot be stored now. The commit goes on when
+// the sender has left: a request that has arrived is kept.
+func (s *Store) Capture(r *hook.Request) error {
+	if message := s.Degraded(); message != "" {
+		return &hook.Error{Kind: hook.Unavailable, Message: message}
+	}
+	if r.ReceivedAt.IsZero() {
+		r.ReceivedAt = time.Now()
+	}
+	r.BodySHA256 = sha256.Sum256(r.Body)
+	c := &capture{req: r, headers: appendHeaders(make([]byte, 0, headersSize(r)), r.Headers)}
+	if len(r.Trailers) > 0 {
+		c.trailers = appendHeaders(nil, r.Trailers)
+	}
+	c.size = int64(perRequest + len(r.Path) + len(r.Query) + len(c.headers) + len(c.trailers) + len(r.Body))
+	return s.writer.capture(c)
+}
+
+func headersSize(r *hook.Request) (n int) {
+	for _, h := range r.Headers {
+		n += len(h.Name) + len(h.Value) + 4
+	}
+	return n
+}
+
+// captureStatements are prepared once on the writer's connection.
+type captureStatements struct {
+	begin, commit, rollback, insert, stats, lastID, oldest, prune *sql.Stmt
+}
+
+func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error {
+	for query, stmt := range map[string]**sql.Stmt{
+		"BEGIN IMMEDIATE": &st.begin,
+		"COMMIT":          &st.commit,
+		"ROLLBACK":        &st.rollback,
+		`INSERT INTO requests (id, capture_url_id, received_at, stored_size, body_size, flags, response_status, method,
+			scheme, proto, tls, remote_addr, client_addr, host, path, query, content_type, headers, trailers, body_sha256, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`: &st.insert,
+		`UPDATE capture_url_stats SET kept = $2, received = $3, bytes = $4, last_request_id = $5, last_request_at = $6
+		WHERE capture_url_id = $1`: &st.stats,
+		"UPDATE meta SET value = $1 WHERE key = 'last_request_id'":                                                     &st.lastID,
+		`SELECT id, stored_size, received_at FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id LIMIT $3`: &st.oldest,
+		"DELETE FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3":                                      &st.prune,
+	} {
+		var err error
+		if *stmt, err = conn.PrepareContext(ctx, query); err != nil {
+			return fmt.Errorf("%s: %w", query, err)
+		}
+	}
+	return nil
+}
+
+// touched is what a group does to one capture URL; it becomes true when the group is on disk.
+type touched struct {
+	url      *urlEntry
+	stats    hook.Stats
+	pruned   hook.ID // retention removed requests up to this one
+	arrivals int
+}
+
+// write commits the captures of a group. An error means that none of them is stored.
+func (w *writer) write(g *group) (err error) {
+	ctx := context.Background() // a sender that leaves cancels nobody's commit
+	if _, err := w.stmt.begin.ExecContext(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_, _ = w.stmt.rollback.ExecContext(ctx)
+		}
+	}()
+	var touches []touched
+	for _, c := range g.captures {
+		if touches, err = w.insert(ctx, c, touches); err != nil {
+			return err
+		}
+	}
+	for i := range touches {
+		if err := w.pruneAndCount(ctx, &touches[i]); err != nil {
+			return err
+		}
+	}
+	if last := g.lastID(); last != 0 {
+		if _, err := w.stmt.lastID.ExecContext(ctx, int64(last)); err != nil {
+			return err
+		}
+	}
+	if _, err := w.stmt.commit.ExecContext(ctx); err != nil {
+		return err
+	}
+	for _, t := range touches {
+		t.url.setStats(t.stats)
+		if t.pruned != 0 && w.s.opts.OnPrune != nil {
+			w.s.opts.OnPrune(t.url.id, t.pruned)
+		}
+	}
+	return nil
+}
+
+// lastID returns the highest id of what was inserted, 0 when nothing was.
+func (g *group) lastID() (last hook.ID) {
+	for _, c := range g.captures {
+		if c.err == nil {
+			last = max(last, c.req.ID)
+		}
+	}
+	return last
+}
+
+// insert adds one request. What is wrong with that request alone ends in c.err; the returned error fails the group.
+func (w *writer) insert(ctx context.Context, c *capture, touches []touched) ([]touched, error) {
+	r := c.req
+	i := 0
+	for i < len(touches) && touches[i].url.id != r.CaptureURLID {
+		i++
+	}
+	if i == len(touches) {
+		url := w.s.urls.load().byID[r.CaptureURLID]
+		if url == nil {
+			c.err = notFound("capture URL")
+			return touches, nil
+		}
+		touches = append(touches, touched{url: url, stats: url.getStats()})
+	}
+	id := w.ids.Next(time.Now())
+	flags := requestFlags(&r.Summary)
+	_, err := w.stmt.insert.ExecContext(ctx, int64(id), int64(r.CaptureURLID), r.ReceivedAt.UnixMicro(), c.size, r.BodySize,
+		flags, int64(r.ResponseStatus), r.Method, r.Scheme, r.Proto, r.TLS, r.RemoteAddr, r.ClientAddr, []byte(r.Host),
+		[]byte(r.Path), []byte(r.Query), []byte(r.ContentType), notNil(c.headers), notNil(c.trailers), r.BodySHA256[:], notNil(r.Body))
+	if err != nil && isRowError(err) {
+		c.err = unavailable(err)
+		return touches, nil
+	}
+	if err != nil {
+		return touches, err
+	}
+	r.ID = id
+	t := &touches[i]
+	t.arrivals++
+	t.stats.Kept++
+	t.stats.Received++
+	t.stats.Bytes += c.size
+	t.stats.LastRequestID, t.stats.LastRequestAt = id, r.ReceivedAt
+	return touches, nil
+}
+
+// notNil returns b, an empty slice for nil: the driver stores nil as NULL.
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+func requestFlags(r *hook.Summary) (flags int64) {
+	if r.Truncated {
+		flags |= flagTruncated
+	}
+	if r.CookieRemoved {
+		flags |= flagCookieRemoved
+	}
+	if r.Chunked {
+		flags |= flagChunked
+	}
+	if r.BareQuery {
+		flags |= flagBareQuery
+	}
+	return flags
+}
+
+// pruneAndCount removes what the capture URL holds above its limits, a bounded number, and writes its counts.
+func (w *writer) pruneAndCount(ctx context.Context, t *touched) error {
+	keep := t.url.get().Keep.Or(w.s.opts.Keep)
+	if t.stats.Kept > keep.Requests || t.stats.Bytes > keep.Bytes {
+		if err := w.prune(ctx, t, keep, time.Time{}, t.arrivals+pruneExtra); err != nil {
+			return err
+		}
+	}
+	_, err := w.stmt.stats.ExecContext(ctx, int64(t.url.id), t.stats.Kept, t.stats.Received, t.stats.Bytes,
+		int64(t.stats.LastRequestID), micros(t.stats.LastRequestAt))
+	return err
+}
+
+// prune removes the oldest requests of t, at most limit of them: those over keep's count and bytes, and those that
+// arrived before the cutoff. The newest request always stays, however large it is.
+func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, limit int) error {
+	cleared := t.url.clearedUpTo()
+	after := max(cleared, t.pruned)
+	rows, err := w.stmt.oldest.QueryContext(ctx, int64(t.url.id), int64(after), limit)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	kept, bytes, upTo := t.stats.Kept, t.stats.Bytes, hook.ID(0)
+	for rows.Next() && kept > 1 {
+		var id hook.ID
+		var size, receivedAt int64
+		if err := rows.Scan(&id, &size, &receivedAt); err != nil {
+			return err
+		}
+		if kept <= keep.Requests && bytes <= keep.Bytes && receivedAt >= micros(cutoff) {
+			break
+		}
+		upTo = id
+		kept--
+		bytes -= size
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || upTo == 0 {
+		return err
+	}
+	if _, err := w.stmt.prune.ExecContext(ctx, int64(t.url.id), int64(after), int64(upTo)); err != nil {
+		return err
+	}
+	t.stats.Kept, t.stats.Bytes, t.pruned = kept, bytes, upTo
+	return nil
+}
+
+// announce tells of the requests that have just been committed.
+func (w *writer) announce(g *group) {
+	if w.s.opts.OnCommit == nil {
+		return
+	}
+	stored := make([]*hook.Request, 0, len(g.captures))
+	for _, c := range g.captures {
+		if c.err == nil {
+			stored = append(stored, c.req)
+		}
+	}
+	if len(stored) > 0 {
+		w.s.opts.OnCommit(stored)
+	}
+}

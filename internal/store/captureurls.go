@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const captureURLColumns = `u.id, u.owner_id, u.name, u.slug, u.paused, u.cors, u.keep_requests, u.keep_days, u.keep_bytes,
+	u.response_status, u.response_delay, u.response_headers, u.response_body, u.created_at,
+	c.kept, c.received, c.bytes, c.last_request_id, c.last_request_at, c.cleared_up_to, c.purged_up_to`
+
+func scanCaptureURL(row scanner) (*urlEntry, error) {
+	var fields hook.CaptureURL
+	u := &urlEntry{}
+	var delay, created, last int64
+	var headers []byte
+	err := row.Scan(&fields.ID, &fields.OwnerID, &fields.Name, &fields.Slug, &fields.Paused, &fields.CORS,
+		&fields.Keep.Requests, &fields.Keep.Days, &fields.Keep.Bytes, &fields.Response.Status, &delay, &headers,
+		&fields.Response.Body, &created, &u.stats.Kept, &u.stats.Received, &u.stats.Bytes, &u.stats.LastRequestID, &last,
+		&u.cleared, &u.purged)
+	if err != nil {
+		return nil, err
+	}
+	if fields.Response.Headers, err = decodeHeaders(headers); err != nil {
+		return nil, fmt.Errorf("capture URL %s: %w", fields.ID.Text(hook.CaptureURLPrefix), err)
+	}
+	fields.Response.Delay = time.Duration(delay) * time.Millisecond
+	fields.CreatedAt, u.stats.LastRequestAt = fromMicros(created), fromMicros(last)
+	u.id = fields.ID
+	u.fields.Store(&fields)
+	return u, nil
+}
+
+// loadCaptureURLs reads all capture URLs into the index. What is known already keeps its identity and its counts, which
+// only this process writes. It runs where nothing else can change the index: in Open, and in a job of the writer.
+func (s *Store) loadCaptureURLs(ctx context.Context, db querier) error {
+	loaded, err := queryAll(ctx, db, scanCaptureURL, "SELECT "+captureURLColumns+` FROM capture_urls u
+		JOIN capture_url_stats c ON c.capture_url_id = u.id WHERE u.deleted_at IS NULL ORDER BY u.id DESC`)
+	if err != nil {
+		return err
+	}
+	if before := s.urls.load(); before != nil {
+		for i, u := range loaded {
+			if known := before.byID[u.id]; known != nil {
+				known.fields.Store(u.get())
+				loaded[i] = known
+			}
+		}
+	}
+	s.urls.replace(loaded)
+	return nil
+}
+
+// CaptureURLBySlug returns the capture URL with the slug, nil when there is none. It is not to be changed.
+func (s *Store) CaptureURLBySlug(slug string) *hook.CaptureURL {
+	if u := s.urls.load().bySlug[slug]; u != nil {
+		return u.get()
+	}
+	return nil
+}
+
+// visible returns the capture URL with the id when the actor may see it.
+func (s *Store) visible(actor hook.Actor, id hook.ID) (*urlEntry, error) {
+	u := s.urls.load().byID[id]
+	if u == nil || !actor.MaySee(u.get().OwnerID) {
+		return nil, notFound("capture URL")
+	}
+	return u, nil
+}
+
+// CaptureURL returns one capture URL with its counts.
+func (s *Store) CaptureURL(_ context.Context, actor hook.Actor, id hook.ID) (hook.CaptureURLStats, error) {
+	u, err := s.visible(actor, id)
+	if err != nil {
+		return hook.CaptureURLStats{}, err
+	}
+	return u.withStats(), nil
+}
+
+// CaptureURLPage cuts a page out of the list of capture URLs.
+type CaptureURLPage struct {
+	Before hook.ID // only those older than this one; 0 = from the newest
+	Limit  int     // 0 = all
+}
+
+// CaptureURLs returns the capture URLs that the actor may see, newest first.
+func (s *Store) CaptureURLs(_ context.Context, actor hook.Actor, page CaptureURLPage) ([]hook.CaptureURLStats, error) {
+	sorted := s.urls.load().sorted
+	if page.Before != 0 {
+		sorted = sorted[sort.Search(len(sorted), func(i int) bool { return sorted[i].id < page.Before }):]
+	}
+	var items []hook.CaptureURLStats
+	for _, u := range sorted {
+		if !actor.MaySee(u.get().OwnerID) {
+			continue
+		}
+		items = append(items, u.withStats())
+		if len(items) == page.Limit {
+			break
+		}
+	}
+	return items, nil
+}
+
+// CreateCaptureURL stores u and sets its ID and CreatedAt; an empty slug is replaced by a generated one. Conflict when the
+// slug is taken, also by a deleted capture URL of another user; NotFound when the owner is gone.
+func (s *Store) CreateCaptureURL(ctx context.Context, u *hook.CaptureURL) error {
+	if u.Slug == "" {
+		u.Slug = hook.NewSlug()
+	}
+	return s.do(ctx, func(tx *sql.Tx) (err error) {
+		if s.owned(u.OwnerID) >= hook.MaxCaptureURLs {
+			return hook.Errorf(hook.Conflict, "You have %d capture URLs, and that is the most. Delete one first.", hook.MaxCaptureURLs)
+		}
+		if err := claimSlug(ctx, tx, u); err != nil {
+			return err
+		}
+		now := time.Now()
+		if u.ID, err = s.newID(ctx, tx, "capture_urls", now); err != nil {
+			return err
+		}
+		u.CreatedAt = now.UTC().Truncate(time.Microsecond)
+		_, err = tx.ExecContext(ctx, `INSERT INTO capture_urls (id, owner_id, name, slug, paused, cors, keep_requests, keep_days,
+				keep_bytes, response_status, response_delay, response_headers, response_body, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+			append([]any{u.ID, u.OwnerID, u.Name, u.Slug}, append(editable(u), micros(u.CreatedAt))...)...)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO capture_url_stats (capture_url_id, kept, received, bytes, last_request_id,
+			last_request_at, cleared_up_to, purged_up_to) VALUES ($1, 0, 0, 0, 0, 0, 0, 0)`, u.ID)
+		return err
+	}, func() {
+		entry := &urlEntry{id: u.ID}
+		fields := *u
+		entry.fields.Store(&fields)
+		s.urls.add(entry)
+	})
+}
+
+// owned counts the capture URLs of a user.
+func (s *Store) owned(owner hook.ID) (n int) {
+	for _, u := range s.urls.load().sorted {
+		if u.get().OwnerID == owner {
+			n++
+		}
+	}
+	return n
+}
+
+// claimSlug reserves the slug of u for its owner.
+func claimSlug(ctx context.Context, tx *sql.Tx, u *hook.CaptureURL) error {
+	var live int
+	err := tx.QueryRowContext(ctx, "SELECT count(*) FROM capture_urls WHERE slug = $1 AND deleted_at IS NULL", u.Slug).Scan(&live)
+	if err != nil {
+		return err
+	}
+	if live > 0 {
+		return hook.Errorf(hook.Conflict, "This address is taken. Choose another one.")
+	}
+	var owner hook.ID
+	err = tx.QueryRowContext(ctx, `INSERT INTO slugs (slug, owner_id) VALUES ($1, $2)
+		ON CONFLICT (slug) DO UPDATE SET slug = excluded.slug RETURNING owner_id`, u.Slug, u.OwnerID).Scan(&owner)
+	if err != nil {
+		return gone(err, "user")
+	}
+	if owner != u.OwnerID {
+		return hook.Errorf(hook.Conflict, "This address is reserved for the user who had it before. Choose another one, "+
+			"or ask an admin to release it.")
+	}
+	return nil
+}
+
+// editable returns the values of the columns that can be changed later, in the order of the table.
+func editable(u *hook.CaptureURL) []any {
+	return []any{
+		u.Paused, u.CORS, u.Keep.Requests, u.Keep.Days, u.Keep.Bytes, u.Response.Status, u.Response.Delay.Milliseconds(),
+		appendHeaders([]byte{}, u.Response.Headers), notNil(u.Response.Body),
+	}
+}
+
+// UpdateCaptureURL lets change alter the fields of a capture URL and stores them, nothing in between. An error of change
+// is handed on and nothing is stored. The id, the owner, the slug and the time of creation stay.
+func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.ID, change func(*hook.CaptureURL) error) (hook.CaptureURLStats, error) {
+	var entry *urlEntry
+	var fields hook.CaptureURL
+	err := s.do(ctx, func(tx *sql.Tx) (err error) {
+		if entry, err = s.visible(actor, id); err != nil {
+			return err
+		}
+		before := entry.get()
+		fields = *before
+		if err := change(&fields); err != nil {
+			return err
+		}
+		fields.ID, fields.OwnerID, fields.Slug, fields.CreatedAt = before.ID, before.OwnerID, before.Slug, before.CreatedAt
+		_, err = tx.ExecContext(ctx, `UPDATE capture_urls SET name = $2, paused = $3, cors = $4, keep_requests = $5, keep_days = $6,
+			keep_bytes = $7, response_status = $8, response_delay = $9, response_headers = $10, response_body = $11 WHERE id = $1`,
+			append([]any{id, fields.Name}, editable(&fields)...)...)
+		return err
+	}, func() { entry.fields.Store(&fields) })
+	if err != nil {
+		return hook.CaptureURLStats{}, err
+	}
+	return entry.withStats(), nil
+}
+
+// DeleteCaptureURL removes a capture URL at once; its requests follow in the background. The slug stays reserved for
+// its owner.
+func (s *Store) DeleteCaptureURL(ctx context.Context, actor hook.Actor, id hook.ID) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		if _, err := s.visible(actor, id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE capture_urls SET deleted_at = $2 WHERE id = $1", id, time.Now().UnixMicro())
+		return err
+	}, func() { s.urls.remove(id) })
+}
+
+// ReservedSlug is a chosen slug without a capture URL, kept for the user who had it.
+type ReservedSlug struct {
+	Slug       string
+	OwnerEmail string
+}
+
+// ReservedSlugs lists the slugs of deleted capture URLs.
+func (s *Store) ReservedSlugs(ctx context.Context) ([]ReservedSlug, error) {
+	return queryAll(ctx, s.read, func(row scanner) (r ReservedSlug, err error) {
+		return r, row.Scan(&r.Slug, &r.OwnerEmail)
+	}, `SELECT s.slug, o.email FROM slugs s JOIN users o ON o.id = s.owner_id
+		WHERE NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = s.slug AND u.deleted_at IS NULL)
+		ORDER BY s.slug LIMIT 1000`)
+}
+
+// ReleaseSlug lets anybody take a reserved slug. NotFound when it is not reserved or in use.
+func (s *Store) ReleaseSlug(ctx context.Context, slug string) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM slugs WHERE slug = $1
+			AND NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = $1 AND u.deleted_at IS NULL)`, slug)
+		return affected(result, err, "reserved address")
+	})
+}
+
+// affected returns NotFound when a statement changed nothing.
+func affected(result sql.Result, err error, noun string) error {
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	return notFound(noun)
+}

@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	summaryColumns = `id, capture_url_id, received_at, body_size, flags, response_status, method, scheme, proto, tls,
+		remote_addr, client_addr, host, path, query, content_type`
+	requestColumns = summaryColumns + ", headers, trailers, body_sha256, body"
+)
+
+// summaryDest returns where summaryColumns go and what completes the summary afterwards.
+func summaryDest(r *hook.Summary) (dest []any, finish func()) {
+	var received, flags int64
+	dest = []any{
+		&r.ID, &r.CaptureURLID, &received, &r.BodySize, &flags, &r.ResponseStatus, &r.Method, &r.Scheme, &r.Proto, &r.TLS,
+		&r.RemoteAddr, &r.ClientAddr, &r.Host, &r.Path, &r.Query, &r.ContentType,
+	}
+	return dest, func() {
+		r.ReceivedAt = fromMicros(received)
+		r.Truncated = flags&flagTruncated != 0
+		r.CookieRemoved = flags&flagCookieRemoved != 0
+		r.Chunked = flags&flagChunked != 0
+		r.BareQuery = flags&flagBareQuery != 0
+	}
+}
+
+func scanSummary(row scanner) (r hook.Summary, err error) {
+	dest, finish := summaryDest(&r)
+	err = row.Scan(dest...)
+	finish()
+	return r, err
+}
+
+func scanRequest(row scanner) (*hook.Request, error) {
+	r := &hook.Request{}
+	dest, finish := summaryDest(&r.Summary)
+	var headers, trailers, sum []byte
+	if err := row.Scan(append(dest, &headers, &trailers, &sum, &r.Body)...); err != nil {
+		return nil, err
+	}
+	finish()
+	copy(r.BodySHA256[:], sum)
+	var err1, err2 error
+	r.Headers, err1 = decodeHeaders(headers)
+	r.Trailers, err2 = decodeHeaders(trailers)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, fmt.Errorf("request %s: %w", r.ID.Text(hook.RequestPrefix), err)
+	}
+	if sha256.Sum256(r.Body) != r.BodySHA256 {
+		return nil, fmt.Errorf("request %s: the body on disk is not the one that was stored", r.ID.Text(hook.RequestPrefix))
+	}
+	return r, nil
+}
+
+// RequestPage cuts a page out of the requests of a capture URL.
+type RequestPage struct {
+	Before hook.ID // only those older than this one, newest first; 0 = from the newest
+	After  hook.ID // when set: only those newer than this one, oldest first
+	Limit  int
+}
+
+// Requests returns one page of the requests of a capture URL.
+func (s *Store) Requests(ctx context.Context, actor hook.Actor, captureURL hook.ID, page RequestPage) ([]hook.Summary, error) {
+	u, err := s.visible(actor, captureURL)
+	if err != nil {
+		return nil, err
+	}
+	if page.After != 0 {
+		return queryAll(ctx, s.read, scanSummary, "SELECT "+summaryColumns+
+			" FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+			captureURL, max(page.After, u.clearedUpTo()), page.Limit)
+	}
+	before := page.Before
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	return queryAll(ctx, s.read, scanSummary, "SELECT "+summaryColumns+
+		" FROM requests WHERE capture_url_id = $1 AND id > $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+		captureURL, u.clearedUpTo(), before, page.Limit)
+}
+
+// Request returns one request, whole.
+func (s *Store) Request(ctx context.Context, actor hook.Actor, id hook.ID) (*hook.Request, error) {
+	r, err := queryOne(ctx, s.read, "request", scanRequest, "SELECT "+requestColumns+" FROM requests WHERE id = $1", id)
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.visible(actor, r.CaptureURLID)
+	if err != nil || id <= u.clearedUpTo() {
+		return nil, notFound("request")
+	}
+	return r, nil
+}
+
+// LatestRequest returns the newest request of a capture URL, whole.
+func (s *Store) LatestRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID) (*hook.Request, error) {
+	u, err := s.visible(actor, captureURL)
+	if err != nil {
+		return nil, err
+	}
+	return queryOne(ctx, s.read, "request", scanRequest, "SELECT "+requestColumns+
+		" FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id DESC LIMIT 1", captureURL, u.clearedUpTo())
+}
+
+// Neighbours returns the requests of a capture URL next to id, 0 where there is none.
+func (s *Store) Neighbours(ctx context.Context, actor hook.Actor, captureURL, id hook.ID) (newer, older hook.ID, err error) {
+	u, err := s.visible(actor, captureURL)
+	if err != nil {
+		return 0, 0, err
+	}
+	cleared := u.clearedUpTo()
+	ids, err := queryAll(ctx, s.read, func(row scanner) (pair [2]hook.ID, err error) {
+		return pair, row.Scan(&pair[0], &pair[1])
+	}, `SELECT coalesce((SELECT min(id) FROM requests WHERE capture_url_id = $1 AND id > $2), 0),
+		coalesce((SELECT max(id) FROM requests WHERE capture_url_id = $1 AND id < $2 AND id > $3), 0)`,
+		captureURL, max(id, cleared), cleared)
+	if err != nil {
+		return 0, 0, err
+	}
+	return ids[0][0], ids[0][1], nil
+}
+
+// DeleteRequest removes one request.
+func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID) error {
+	var u *urlEntry
+	var stats hook.Stats
+	return s.do(ctx, func(tx *sql.Tx) error {
+		var captureURL hook.ID
+		var size int64
+		err := tx.QueryRowContext(ctx, "DELETE FROM requests WHERE id = $1 RETURNING capture_url_id, stored_size", id).
+			Scan(&captureURL, &size)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notFound("request")
+		}
+		if err != nil {
+			return err
+		}
+		if u, err = s.visible(actor, captureURL); err != nil || id <= u.clearedUpTo() {
+			return notFound("request")
+		}
+		stats = u.getStats()
+		stats.Kept--
+		stats.Bytes -= size
+		return saveStats(ctx, tx, u.id, stats)
+	}, func() { u.setStats(stats) })
+}
+
+func saveStats(ctx context.Context, tx *sql.Tx, id hook.ID, stats hook.Stats) error {
+	_, err := tx.ExecContext(ctx, "UPDATE capture_url_stats SET kept = $2, bytes = $3 WHERE capture_url_id = $1",
+		id, stats.Kept, stats.Bytes)
+	return err
+}
+
+// ClearRequests removes all requests of a capture URL at once and returns the id of the last of them; their rows follow in
+// the background.
+func (s *Store) ClearRequests(ctx context.Context, actor hook.Actor, captureURL hook.ID) (upTo hook.ID, err error) {
+	var u *urlEntry
+	var stats hook.Stats
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		if u, err = s.visible(actor, captureURL); err != nil {
+			return err
+		}
+		stats = u.getStats()
+		stats.Kept, stats.Bytes = 0, 0
+		upTo = max(stats.LastRequestID, u.clearedUpTo())
+		_, err := tx.ExecContext(ctx, `UPDATE capture_url_stats SET kept = 0, bytes = 0, cleared_up_to = $2
+			WHERE capture_url_id = $1`, captureURL, upTo)
+		return err
+	}, func() { u.setCleared(upTo, stats) })
+	return upTo, err
+}
+
+// SeenUpTo returns, by capture URL, the newest request that the user has looked at.
+func (s *Store) SeenUpTo(ctx context.Context, user hook.ID) (map[hook.ID]hook.ID, error) {
+	pairs, err := queryAll(ctx, s.read, func(row scanner) (pair [2]hook.ID, err error) {
+		return pair, row.Scan(&pair[0], &pair[1])
+	}, "SELECT capture_url_id, up_to FROM seen WHERE user_id = $1", user)
+	seen := make(map[hook.ID]hook.ID, len(pairs))
+	for pair := range slices.Values(pairs) {
+		seen[pair[0]] = pair[1]
+	}
+	return seen, err
+}
+
+// MarkSeen notes that the user has looked at everything up to a request. It never goes back.
+func (s *Store) MarkSeen(ctx context.Context, user, captureURL, upTo hook.ID) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO seen (user_id, capture_url_id, up_to) VALUES ($1, $2, $3)
+			ON CONFLICT (user_id, capture_url_id) DO UPDATE SET up_to = max(seen.up_to, excluded.up_to)`, user, captureURL, upTo)
+		return gone(err, "capture URL")
+	})
+}
+
+// checkRequests reads every request and returns which are damaged, the first hundred.
+func (s *Store) checkRequests(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+" FROM requests ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var problems []string
+	for rows.Next() && len(problems) < 100 {
+		if _, err := scanRequest(rows); err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	return problems, rows.Err()
+}

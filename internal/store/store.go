@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	readers     = 4
+	readTimeout = 5 * time.Second // of one query: a reader that stays longer keeps the WAL from being reused
+)
+
+// Options says where the database is and whom to tell what.
+type Options struct {
+	Path        string        // the database file; created when missing
+	Keep        hook.Keep     // retention of capture URLs that do not set their own
+	SessionIdle time.Duration // a session unused for this long has ended
+	DiskReserve int64         // bytes of the volume that captures leave free; below 0 = the smaller of 256 MiB and 5 %
+	Log         *slog.Logger
+
+	// OnCommit gets the requests of a group once they are on disk, in the order of their ids, on the writer's
+	// goroutine: it must not block. Groups never overlap, so that a cursor over what was announced misses nothing.
+	// The bodies are not to be kept.
+	OnCommit func([]*hook.Request)
+	// OnPrune tells that retention removed the requests of a capture URL up to an id. It must not block.
+	OnPrune func(captureURL, upTo hook.ID)
+	// OnOutsideChange tells that another process wrote: users, tokens, sessions and capture URLs may differ.
+	OnOutsideChange func()
+	// OnDegraded tells that writing fails, with a sentence for people, or works again, with "".
+	OnDegraded func(message string)
+}
+
+// Store is one open database. All methods are safe for concurrent use. Errors that callers should tell apart are
+// *hook.Error; what an Actor may not see is NotFound.
+type Store struct {
+	opts   Options
+	log    *slog.Logger
+	read   *sql.DB
+	writer *writer
+	urls   index
+	ids    hook.IDs // of everything but requests; see newID
+	disk   diskGuard
+	health atomic.Pointer[string] // the sentence of Degraded
+}
+
+// Open opens the database, makes or upgrades its schema and starts the writer. Run does the upkeep; Close ends it all.
+func Open(ctx context.Context, opts Options) (s *Store, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("store.Open(%q): %w", opts.Path, err)
+		}
+	}()
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	opts.Keep = opts.Keep.Or(hook.Keep{
+		Requests: hook.DefaultKeepCount, Days: hook.DefaultKeepDays, Bytes: hook.DefaultKeepBytes,
+	})
+	if opts.SessionIdle == 0 {
+		opts.SessionIdle = hook.DefaultSessionIdle
+	}
+	if err := createPrivately(opts.Path); err != nil {
+		return nil, err
+	}
+	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve)}
+	if s.writer, err = newWriter(ctx, s); err != nil {
+		return nil, err
+	}
+	if s.read, err = sql.Open("sqlite", readerDSN(opts.Path)); err != nil {
+		return nil, errors.Join(err, s.writer.close())
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if err := s.loadCaptureURLs(ctx, s.read); err != nil {
+		return nil, errors.Join(err, s.writer.close(), s.read.Close())
+	}
+	s.writer.start()
+	return s, nil
+}
+
+// Close commits what was handed in before, ends the writer and closes the database. Captures that come later are
+// Unavailable.
+func (s *Store) Close() error {
+	err := s.writer.stop()
+	return errors.Join(err, s.read.Close())
+}
+
+// do runs f in a write transaction of its own, and after once it is on disk, before anything else is written.
+func (s *Store) do(ctx context.Context, f func(tx *sql.Tx) error, after ...func()) error {
+	return s.writer.do(ctx, f, after...)
+}
+
+// newID returns the id of a new row of a table, made in the transaction that inserts it: above all that are there, those
+// that another process made included, also when the clock was set back.
+func (s *Store) newID(ctx context.Context, tx *sql.Tx, table string, now time.Time) (hook.ID, error) {
+	var last hook.ID
+	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM "+table).Scan(&last); err != nil {
+		return 0, err
+	}
+	s.ids.Advance(last)
+	return s.ids.Next(now), nil
+}
+
+// micros and fromMicros convert times as they are stored; 0 is the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(v int64) time.Time {
+	if v == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(v).UTC()
+}
+
+// scanner is a row or the current row of rows.
+type scanner interface{ Scan(dest ...any) error }
+
+// querier is the read pool, or a transaction of the writer.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// queryAll collects the rows of a query.
+func queryAll[T any](ctx context.Context, db querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []T
+	for rows.Next() {
+		item, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, rows.Err()
+}
+
+// queryOne returns the only row of a query; NotFound with the noun when there is none.
+func queryOne[T any](ctx context.Context, db *sql.DB, noun string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	item, err := scan(db.QueryRowContext(ctx, query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return item, notFound(noun)
+	}
+	return item, err
+}
+
+func notFound(noun string) error {
+	return &hook.Error{Kind: hook.NotFound, Message: "There is no such " + noun + "."}
+}

@@ -1,0 +1,231 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	upkeepEvery = time.Second
+	ageEvery    = time.Minute // how often requests are looked at for their age
+	purgeBatch  = 200         // rows removed in one transaction
+	vacuumPages = 256         // pages given back to the file system in one transaction
+	// keepFree is how many free pages stay in the file: captures take them up again sooner than the file system would.
+	keepFree = 4096
+)
+
+// Run does the upkeep until ctx ends: it watches the disk and other processes, removes what retention and deletions
+// left, and gives space back. All of it goes in small transactions between the captures.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	var aged time.Time
+	for {
+		if changed, err := s.disk.check(); err != nil {
+			s.log.Warn("looking at the disk failed", "error", err)
+		} else if changed && s.opts.OnDegraded != nil {
+			s.opts.OnDegraded(s.Degraded())
+		}
+		s.warn("noticing other processes", s.noticeOthers(ctx))
+		if time.Since(aged) > ageEvery {
+			aged = time.Now()
+			s.warn("removing expired sessions", s.purgeSessions(ctx))
+			s.warn("removing old requests", s.pruneAll(ctx))
+		}
+		s.warn("removing deleted requests", s.purgeAll(ctx))
+		s.warn("giving space back", s.vacuum(ctx))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Store) warn(what string, err error) {
+	if err != nil && !hook.Is(err, hook.Unavailable) { // what is unavailable has been logged where it was found
+		s.log.Warn(what+" failed", "error", err)
+	}
+}
+
+// noticeOthers reads again what commands change beside the running server. data_version of the writer's own connection
+// moves only when another process commits.
+func (s *Store) noticeOthers(ctx context.Context) error {
+	changed := false
+	err := s.do(ctx, func(tx *sql.Tx) error {
+		var version int64
+		err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
+		if err != nil || version == s.writer.version {
+			return err
+		}
+		if err := s.loadCaptureURLs(ctx, tx); err != nil {
+			return err
+		}
+		s.writer.version, changed = version, true
+		return nil
+	})
+	if changed && s.opts.OnOutsideChange != nil {
+		s.opts.OnOutsideChange()
+	}
+	return err
+}
+
+func (s *Store) purgeSessions(ctx context.Context) error {
+	now := time.Now()
+	return s.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE expires_at <= $1 OR last_seen <= $2",
+			now.UnixMicro(), now.Add(-s.opts.SessionIdle).UnixMicro())
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM invites WHERE expires_at <= $1", now.UnixMicro())
+		return err
+	})
+}
+
+// pruneAll removes what every capture URL holds above its age, count and bytes.
+func (s *Store) pruneAll(ctx context.Context) error {
+	for _, u := range s.urls.load().sorted {
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = s.pruneOnce(ctx, u); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pruneOnce removes one batch and reports whether there may be more.
+func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err error) {
+	if u.getStats().Kept == 0 {
+		return false, nil
+	}
+	var t touched
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		t = touched{url: u, stats: u.getStats()}
+		before := t.stats.Kept
+		keep := u.get().Keep.Or(s.opts.Keep)
+		cutoff := time.Now().AddDate(0, 0, -int(keep.Days))
+		if err := s.writer.prune(ctx, &t, keep, cutoff, purgeBatch); err != nil {
+			return err
+		}
+		more = before-t.stats.Kept == purgeBatch
+		if t.pruned == 0 {
+			return nil
+		}
+		return saveStats(ctx, tx, u.id, t.stats)
+	}, func() { u.setStats(t.stats) })
+	if err == nil && t.pruned != 0 && s.opts.OnPrune != nil {
+		s.opts.OnPrune(u.id, t.pruned)
+	}
+	return more, err
+}
+
+// purgeAll removes the rows of deleted requests and capture URLs, at most for one interval of upkeep at a time.
+func (s *Store) purgeAll(ctx context.Context) error {
+	until := time.Now().Add(upkeepEvery)
+	for _, u := range s.urls.load().sorted {
+		after, upTo := u.unpurged()
+		if after >= upTo {
+			continue
+		}
+		done, err := s.purge(ctx, u.id, after, upTo, until)
+		if err != nil || !done {
+			return err
+		}
+		err = s.do(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "UPDATE capture_url_stats SET purged_up_to = $2 WHERE capture_url_id = $1", u.id, upTo)
+			return err
+		}, func() { u.setPurged(upTo) })
+		if err != nil {
+			return err
+		}
+	}
+	return s.purgeDeletedURLs(ctx, until)
+}
+
+// purge removes the rows of one capture URL above after, up to upTo, in batches, and reports whether all are gone.
+func (s *Store) purge(ctx context.Context, captureURL, after, upTo hook.ID, until time.Time) (done bool, err error) {
+	for ctx.Err() == nil && time.Now().Before(until) {
+		var removed int64
+		err := s.do(ctx, func(tx *sql.Tx) error {
+			result, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE id IN (SELECT id FROM requests
+				WHERE capture_url_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4)`, captureURL, after, upTo, purgeBatch)
+			if err != nil {
+				return err
+			}
+			removed, err = result.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return false, err
+		}
+		if removed < purgeBatch {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
+	ids, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) {
+		return id, row.Scan(&id)
+	}, "SELECT id FROM capture_urls WHERE deleted_at IS NOT NULL")
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if s.urls.load().byID[id] != nil {
+			continue // another process deleted it, and captures go on until that is noticed
+		}
+		done, err := s.purge(ctx, id, 0, 1<<63-1, until)
+		if err != nil || !done {
+			return err
+		}
+		err = s.do(ctx, func(tx *sql.Tx) error {
+			for _, query := range []string{
+				"DELETE FROM capture_url_stats WHERE capture_url_id = $1",
+				"DELETE FROM capture_urls WHERE id = $1",
+			} {
+				if _, err := tx.ExecContext(ctx, query, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vacuum gives free pages back to the file system, a few at a time.
+func (s *Store) vacuum(ctx context.Context) error {
+	var free int64
+	row := s.read.QueryRowContext(ctx, "PRAGMA freelist_count")
+	if err := row.Scan(&free); err != nil {
+		return err
+	}
+	until := time.Now().Add(upkeepEvery / 4)
+	for ; free > keepFree && time.Now().Before(until); free -= vacuumPages {
+		err := s.do(ctx, func(tx *sql.Tx) error {
+			rows, err := tx.QueryContext(ctx, "PRAGMA incremental_vacuum(256)") // = vacuumPages
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() { // each step frees one page
+			}
+			return rows.Err()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+// Package storetest opens real databases for tests, and makes what they need in them.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+)
+
+// Open opens a new database that is closed and removed with the test.
+func Open(t testing.TB, opts store.Options) *store.Store {
+	t.Helper()
+	if opts.Path == "" {
+		opts.Path = filepath.Join(t.TempDir(), "hookkeeper.db")
+	}
+	s, err := store.Open(context.Background(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+var counter atomic.Int64
+
+// User makes a user with an address of its own.
+func User(t testing.TB, s *store.Store, admin bool) hook.User {
+	t.Helper()
+	u := hook.User{Email: "user" + strconv.FormatInt(counter.Add(1), 10) + "@example.com", Admin: admin}
+	if err := s.CreateUser(context.Background(), &u); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// CaptureURL makes a capture URL with an owner of its own.
+func CaptureURL(t testing.TB, s *store.Store) hook.CaptureURL {
+	t.Helper()
+	return CaptureURLOf(t, s, User(t, s, false))
+}
+
+// CaptureURLOf makes a capture URL of a user.
+func CaptureURLOf(t testing.TB, s *store.Store, owner hook.User) hook.CaptureURL {
+	t.Helper()
+	u := hook.CaptureURL{OwnerID: owner.ID, Name: "orders", CORS: true, Response: hook.DefaultResponse()}
+	if err := s.CreateCaptureURL(context.Background(), &u); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// Request returns a request for a capture URL with a body of n bytes, as a payment provider would send it.
+func Request(captureURL hook.ID, n int) *hook.Request {
+	return &hook.Request{
+		Summary: hook.Summary{
+			CaptureURLID: captureURL, Method: "POST", Scheme: "http", Host: "localhost:8080", Path: "/in/orders/stripe", Query: "a=1",
+			Proto: "HTTP/1.1", RemoteAddr: "127.0.0.1:54321", ClientAddr: "127.0.0.1", ContentType: "application/json",
+			BodySize: int64(n), ResponseStatus: 200,
+		},
+		Headers: []hook.Header{
+			{Name: "Host", Value: "localhost:8080"}, {Name: "Accept", Value: "*/*"}, {Name: "Content-Length", Value: "1024"},
+			{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: "Stripe/1.0"},
+		},
+		Body: bytes.Repeat([]byte("x"), n),
+	}
+}
