@@ -1,0 +1,114 @@
+// The right side: one request, opened without leaving the page.
+
+import { fetchFragment, Moved } from "./fragment.js";
+
+/** What stands on the right side of the inspector. */
+export class Detail {
+  #main;
+  #place = document.getElementById("detail");
+  #loading = null; // AbortController of the request being fetched
+  #welcome;
+  #onChange;
+
+  /** onChange is called with the id of the request that is open now, "" when none is. */
+  constructor(main, onChange) {
+    this.#main = main;
+    this.#onChange = onChange;
+    this.#welcome = document.getElementById("welcome");
+  }
+
+  get path() {
+    return this.#main.dataset.path;
+  }
+
+  /** The id of the request that is open, "" when none is. */
+  get id() {
+    return this.article?.dataset.id ?? "";
+  }
+
+  get article() {
+    return this.#place.querySelector("article");
+  }
+
+  /** The query of the tab that is open, for the next request. */
+  get tabQuery() {
+    const tab = this.article?.dataset.tab ?? "request";
+    return tab === "request" ? "" : `?tab=${tab}`;
+  }
+
+  /** Opens the request with the id, in the tab that is open now. */
+  openID(id) {
+    return this.open(`${this.path}/requests/${id}${this.tabQuery}`);
+  }
+
+  /** Opens the address of a request. keep leaves the browser's history alone; a newer call ends an older one. */
+  async open(href, { keep = false } = {}) {
+    this.#loading?.abort();
+    const loading = new AbortController();
+    this.#loading = loading;
+    try {
+      const fragment = await fetchFragment(href, "detail", loading.signal);
+      if (loading !== this.#loading) {
+        return;
+      }
+      this.#show(fragment, href, keep);
+    } catch (error) {
+      if (error instanceof Moved) {
+        location.assign(error.url);
+      }
+    }
+  }
+
+  #show(fragment, href, keep) {
+    const sameRequest = fragment.querySelector("article").dataset.id === this.id;
+    const tabHadFocus = this.#place.querySelector(".tabs-line")?.contains(document.activeElement);
+    this.#place.replaceChildren(fragment);
+    this.#main.toggleAttribute("data-open", true);
+    if (!keep) {
+      // Tabs and the way through the list are one step of the history: Back leaves the request.
+      history[history.state?.open ? "replaceState" : "pushState"]({ open: true }, "", href);
+    }
+    if (!sameRequest) {
+      this.#place.scrollTop = 0;
+      this.#onChange(this.id);
+    }
+    if (tabHadFocus) {
+      this.#place.querySelector(".tabs-line [aria-current]").focus();
+    } else if (!sameRequest && this.#isAlone()) {
+      window.scrollTo(0, 0);
+      this.focus();
+    }
+  }
+
+  // On small screens the request takes the place of the list.
+  #isAlone() {
+    return getComputedStyle(document.getElementById("list")).display === "none";
+  }
+
+  focus() {
+    this.#place.querySelector("#request-heading")?.focus();
+  }
+
+  /** Opens one of the tabs by its number, from 1 on. */
+  openTab(n) {
+    this.#place.querySelectorAll(".tabs-line a")[n - 1]?.click();
+  }
+
+  /** Closes the request. keep leaves the browser's history alone. */
+  close({ keep = false } = {}) {
+    this.#loading?.abort();
+    if (!this.#main.hasAttribute("data-open")) {
+      return;
+    }
+    if (!this.#welcome) {
+      location.assign(this.path); // the page came with a request open and has nothing to show instead
+      return;
+    }
+    this.#place.replaceChildren(this.#welcome);
+    this.#main.removeAttribute("data-open");
+    if (!keep) {
+      history.pushState({}, "", this.path);
+    }
+    this.#onChange("");
+  }
+}

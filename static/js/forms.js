@@ -1,0 +1,24 @@
+// Forms that change nothing on the page that shows them are sent without leaving it.
+
+import { say } from "./copy.js";
+import { post } from "./fragment.js";
+
+/** Sends every form with data-quiet in the background; its button says the word that data-quiet has. */
+export function startForms() {
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!("quiet" in form.dataset)) {
+      return;
+    }
+    event.preventDefault();
+    const button = event.submitter ?? form.querySelector("button");
+    button.disabled = true;
+    const taken = await post(form.action, new FormData(form));
+    button.disabled = false;
+    if (taken) {
+      say(button, form.dataset.quiet);
+    } else {
+      form.submit(); // the browser shows what is the matter
+    }
+  });
+}

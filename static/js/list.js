@@ -1,0 +1,256 @@
+// The list of requests: rows in the order of their ids, never doubled, and never more than a page can bear.
+
+import { fetchFragment, parse } from "./fragment.js";
+
+const mostRows = 300;
+const calmAfter = 600; // milliseconds without a frame before what was left out is fetched
+const hiddenPause = 1000; // a hidden page draws once a second: it has no animation frames
+const mostWaiting = 40; // frames that wait to be drawn; of more only the number is kept
+
+/** The rows of one capture URL. Ids are compared as text, which has the order of time. */
+export class RequestList {
+  #path;
+  #frames = []; // not drawn yet
+  #drawing = 0;
+  #calm = 0;
+  #filling = false;
+  #waiting = 0;
+  #onDrawn;
+
+  /** path is the capture URL's page; onDrawn is called after rows were added or removed. */
+  constructor(path, onDrawn) {
+    this.#path = path;
+    this.#onDrawn = onDrawn;
+    this.kept = Number(this.scroller.dataset.kept);
+  }
+
+  get scroller() {
+    return document.getElementById("scroller");
+  }
+
+  get rows() {
+    return document.getElementById("rows");
+  }
+
+  /** Whether the list starts with the newest request, and not somewhere further down. */
+  get isNewest() {
+    return "newest" in this.scroller.dataset;
+  }
+
+  /** The id of the first row, "" when there is none. */
+  get first() {
+    return this.rows.querySelector("[data-id]")?.dataset.id ?? "";
+  }
+
+  row(id) {
+    return id ? this.rows.querySelector(`[data-id="${CSS.escape(id)}"]`) : null;
+  }
+
+  /** Returns the row that is steps below the one with the id (above it when negative); the first one without an id. */
+  neighbour(id, steps) {
+    const all = [...this.rows.querySelectorAll("[data-id]")];
+    const at = all.findIndex((row) => row.dataset.id === id);
+    return at < 0 ? all[0] : all[at + steps];
+  }
+
+  /** Adds the rows of a frame with the next drawing. */
+  add(frame) {
+    this.#frames.push(frame);
+    if (this.#frames.length > mostWaiting) {
+      const [dropped, next] = this.#frames.splice(0, 2);
+      next.left_out += dropped.left_out + count(dropped);
+      this.#frames.unshift(next);
+    }
+    if (!this.#drawing) {
+      const draw = () => this.#draw();
+      this.#drawing = document.hidden ? setTimeout(draw, hiddenPause) : requestAnimationFrame(draw);
+    }
+    clearTimeout(this.#calm);
+    this.#calm = setTimeout(() => this.#fillGaps(), calmAfter);
+  }
+
+  /** Draws what waits at once: a page that was hidden is looked at again. */
+  flush() {
+    if (this.#frames.length > 0) {
+      this.#draw();
+    }
+  }
+
+  #draw() {
+    this.#drawing = 0;
+    for (const frame of this.#frames.splice(0)) {
+      this.#insert([...parse(frame.html).children], frame.left_out);
+    }
+    this.#trim();
+    this.#showRest();
+    this.#onDrawn();
+  }
+
+  #insert(fresh, leftOut) {
+    const known = this.first;
+    fresh = fresh.filter((row) => !this.row(row.dataset.id));
+    if (fresh.length === 0) {
+      return;
+    }
+    if (fresh.at(-1).dataset.id > known) {
+      if (leftOut > 0 && known) {
+        fresh.push(gap(leftOut));
+      }
+      this.rows.prepend(...fresh);
+      return;
+    }
+    for (const row of fresh) {
+      this.#place(row);
+    }
+  }
+
+  #place(row) {
+    for (const other of this.rows.querySelectorAll("[data-id]")) {
+      if (other.dataset.id < row.dataset.id) {
+        other.before(row);
+        return;
+      }
+    }
+    this.rows.append(row);
+  }
+
+  #trim() {
+    const all = this.rows.querySelectorAll("[data-id]");
+    for (let i = all.length - 1; i >= mostRows; i--) {
+      all[i].remove();
+    }
+    while (this.rows.lastElementChild && !this.rows.lastElementChild.dataset.id) {
+      this.rows.lastElementChild.remove();
+    }
+  }
+
+  /** Removes the rows for which gone returns true. */
+  remove(gone) {
+    for (const row of this.rows.querySelectorAll("[data-id]")) {
+      if (gone(row.dataset.id)) {
+        row.remove();
+      }
+    }
+    this.#trim();
+    this.#showRest();
+    this.#onDrawn();
+  }
+
+  /** Shows how many requests are kept; waiting is how many of them arrived without a row, because nothing may jump. */
+  showKept(kept, waiting) {
+    this.kept = kept;
+    this.#waiting = waiting;
+    document.getElementById("count").textContent = kept.toLocaleString("en");
+    const place = document.getElementById("kept");
+    place.textContent = place.textContent.replace(/^[\d,]+/, kept.toLocaleString("en"));
+    this.#showRest();
+    this.#onDrawn();
+  }
+
+  #leftOut() {
+    let n = 0;
+    for (const element of this.rows.querySelectorAll(".gap")) {
+      n += Number(element.dataset.count);
+    }
+    return n;
+  }
+
+  // The end of the list says how much more there is, as long as the page knows: further down it does not.
+  #showRest() {
+    const foot = document.getElementById("foot");
+    const last = this.rows.lastElementChild;
+    if (!this.isNewest || !last) {
+      foot.hidden ||= !last;
+      return;
+    }
+    const rest = this.kept - this.#waiting - this.rows.querySelectorAll("[data-id]").length - this.#leftOut();
+    foot.hidden = rest <= 0;
+    const link = foot.querySelector("a");
+    link.textContent = `${Math.max(0, rest).toLocaleString("en")} more`;
+    link.href = `${this.#path}?before=${last.dataset.id}`;
+  }
+
+  /** Shows another page of the list: query is "", "?before=…" or "?after=…". Rejects with a Moved as fetchFragment. */
+  async show(query = "") {
+    const page = await fetchFragment(this.#path + query, "list");
+    this.#frames = [];
+    for (const id of ["scroller", "count", "kept", "seen", "clear"]) {
+      document.getElementById(id).replaceWith(page.getElementById(id));
+    }
+    this.kept = Number(this.scroller.dataset.kept);
+    this.#waiting = 0;
+    this.#showRest();
+    this.#onDrawn();
+    return Number(this.scroller.dataset.received);
+  }
+
+  /** Fetches the rows that a gap stands for, a page of them at a time. */
+  async fill(element) {
+    const above = element.previousElementSibling?.dataset.id;
+    const below = element.nextElementSibling?.dataset.id ?? "";
+    const page = await fetchFragment(`${this.#path}?before=${above}`, "list");
+    const all = [...page.querySelectorAll("#rows > [data-id]")];
+    const fresh = all.filter((row) => row.dataset.id > below && !this.row(row.dataset.id));
+    element.before(...fresh);
+    element.dataset.count = String(Math.max(0, Number(element.dataset.count) - fresh.length));
+    if (fresh.length < all.length || page.getElementById("foot").hidden || element.dataset.count === "0") {
+      element.remove();
+    } else {
+      label(element);
+    }
+    this.#onDrawn();
+  }
+
+  // Once it is calm the list is made whole, as far as it goes.
+  async #fillGaps() {
+    if (this.#filling || this.#frames.length > 0) {
+      return;
+    }
+    this.#filling = true;
+    try {
+      let element;
+      while ((element = this.rows.querySelector(".gap")) && this.#rowsAbove(element) < mostRows) {
+        await this.fill(element);
+      }
+      if (!this.#frames.length) {
+        this.#trim();
+        this.#showRest();
+      }
+    } catch {
+      // The gap stays, with its button.
+    } finally {
+      this.#filling = false;
+    }
+  }
+
+  #rowsAbove(element) {
+    let n = 0;
+    for (const child of this.rows.children) {
+      if (child === element) {
+        break;
+      }
+      n += child.dataset.id ? 1 : 0;
+    }
+    return n;
+  }
+}
+
+function gap(leftOut) {
+  const element = document.createElement("li");
+  element.className = "gap";
+  element.dataset.count = String(leftOut);
+  const button = document.createElement("button");
+  button.type = "button";
+  element.append(button);
+  label(element);
+  return element;
+}
+
+function label(element) {
+  element.firstElementChild.textContent = `${Number(element.dataset.count).toLocaleString("en")} more arrived: show`;
+}
+
+// How many rows a frame has, without parsing it.
+function count(frame) {
+  return frame.html.split('data-id="').length - 1;
+}

@@ -1,0 +1,85 @@
+// The list of capture URLs, kept current: a line is replaced when something arrives for it.
+
+import { parse } from "./fragment.js";
+import { showState, showTrouble, Socket } from "./socket.js";
+
+/** Connects the list of capture URLs, on the page that has it. */
+export function startURLs() {
+  const list = document.getElementById("urls");
+  if (!list) {
+    return;
+  }
+  const title = document.title;
+  const waiting = new Map(); // id → HTML of the newest line
+  let changed = new Set(); // ids of what arrived while nobody looked
+  let drawing = 0;
+
+  const draw = () => {
+    drawing = 0;
+    for (const [id, html] of waiting) {
+      const line = parse(html);
+      const old = list.querySelector(`[data-id="${CSS.escape(id)}"]`);
+      if (!old) {
+        list.prepend(line);
+      } else if (!old.contains(document.activeElement)) {
+        old.replaceWith(line);
+      } else {
+        refresh(old, line.firstElementChild);
+      }
+    }
+    waiting.clear();
+    showEmpty();
+  };
+  const showEmpty = () => {
+    list.hidden = list.childElementCount === 0;
+    document.getElementById("no-urls").hidden = !list.hidden;
+  };
+  const showCount = () => {
+    document.title = changed.size > 0 ? `(${changed.size}) ${title}` : title;
+  };
+  const schedule = () => {
+    // A hidden page has no frames to draw in.
+    drawing ||= document.hidden ? setTimeout(draw, 1000) : requestAnimationFrame(draw);
+  };
+
+  new Socket(document.getElementById("live").dataset.socket, {
+    onState: showState,
+    onFrame: (frame) => {
+      if (frame.type === "degraded") {
+        showTrouble("Degraded", frame.message);
+      }
+      if (frame.type === "reset") {
+        location.reload(); // too much has happened to be told
+      }
+      if (frame.type !== "urls") {
+        return;
+      }
+      for (const { id, html } of frame.items ?? []) {
+        waiting.set(id, html);
+        if (document.hidden) {
+          changed.add(id);
+        }
+      }
+      for (const id of frame.removed ?? []) {
+        waiting.delete(id);
+        list.querySelector(`[data-id="${CSS.escape(id)}"]`)?.remove();
+      }
+      showEmpty();
+      showCount();
+      schedule();
+    },
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) {
+      changed = new Set();
+      showCount();
+    }
+  });
+}
+
+// Puts the new texts into a line whose link or button has the focus, so that the focus stays.
+function refresh(old, fresh) {
+  for (const part of [".count", ".when"]) {
+    old.querySelector(part)?.replaceWith(fresh.querySelector(part));
+  }
+}
