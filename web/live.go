@@ -1,0 +1,319 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/live"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/templates"
+)
+
+const (
+	frameRows  = 50       // request rows in one frame
+	frameBytes = 64 << 10 // of their HTML
+	catchUp    = 500      // requests that a returning page is told one by one; more and it reads itself again
+)
+
+// A frame is one message to the page, JSON with a type. Rows are HTML made by the component that makes them in the page.
+type (
+	rowsFrame struct {
+		Type     string `json:"type"` // rows
+		HTML     string `json:"html"` // newest first
+		First    string `json:"first"`
+		Last     string `json:"last"`
+		LeftOut  int    `json:"left_out"` // arrivals between the page's last request and First
+		Kept     int64  `json:"kept"`
+		Received int64  `json:"received"`
+	}
+	removedFrame struct {
+		Type string   `json:"type"` // removed
+		IDs  []string `json:"ids"`
+		Kept int64    `json:"kept"`
+	}
+	prunedFrame struct {
+		Type string `json:"type"` // pruned
+		UpTo string `json:"up_to"`
+		Kept int64  `json:"kept"`
+	}
+	plainFrame struct {
+		Type    string `json:"type"` // reset, changed, deleted, degraded
+		Message string `json:"message"`
+	}
+	urlsFrame struct {
+		Type    string    `json:"type"` // urls
+		Items   []urlItem `json:"items"`
+		Removed []string  `json:"removed"`
+	}
+	urlItem struct {
+		ID   string `json:"id"`
+		HTML string `json:"html"`
+	}
+)
+
+// urlSocket is the live view of one capture URL. ?after= names the newest request that the page shows.
+func (s *Server) urlSocket(w http.ResponseWriter, r *http.Request) error {
+	id, ok := hook.ParseID(hook.CaptureURLPrefix, r.PathValue("id"))
+	if !ok {
+		return errNoPage
+	}
+	if _, err := s.Store.CaptureURL(r.Context(), actor(r), id); err != nil {
+		return err
+	}
+	text := r.URL.Query().Get("after")
+	after, ok := hook.ParseID(hook.RequestPrefix, text)
+	if !ok && text != "" {
+		return hook.Errorf(hook.Malformed, "after is not the id of a request.")
+	}
+	by, page := actor(r), s.page(r, "")
+	return s.serveSocket(w, r, id, func(b *live.Batch) [][]byte {
+		return b.Frames(func(b *live.Batch) [][]byte { return s.urlFrames(page, b) })
+	}, func(ctx context.Context) ([][]byte, error) { return s.catchUpFrames(ctx, by, page, id, after) })
+}
+
+// homeSocket is the live view of the list of capture URLs.
+func (s *Server) homeSocket(w http.ResponseWriter, r *http.Request) error {
+	by, page := actor(r), s.page(r, "")
+	return s.serveSocket(w, r, live.Home, func(b *live.Batch) [][]byte { return s.homeFrames(by, page, b) }, nil)
+}
+
+// serveSocket opens a socket on a topic. first makes what the viewer is told before anything else.
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.ID, frames func(*live.Batch) [][]byte,
+	first func(context.Context) ([][]byte, error)) error {
+	if !s.Site.SameOrigin(r) {
+		return hook.Errorf(hook.Forbidden, "A live view is opened by a page of this dashboard only.")
+	}
+	visitor := visitorOf(r)
+	var conn *wsConn
+	opened := make(chan struct{})
+	release, err := s.sockets.register(viewer{
+		session: visitor.hash, user: visitor.user.ID, epoch: visitor.user.SessionEpoch, addr: s.countedAddr(r),
+	}, func(code int) {
+		go func() {
+			<-opened
+			if conn != nil {
+				conn.close(code, "")
+			}
+		}()
+	})
+	if err != nil {
+		return err
+	}
+	conn, err = upgrade(w, r)
+	close(opened)
+	if err != nil {
+		release()
+		return nil // answered by the library
+	}
+	v := s.Hub.Join(topic, func(b *live.Batch) error { return deliver(conn, b, frames) }, func(error) {
+		conn.close(closeSlow, "too slow")
+	})
+	if err := tellFirst(r.Context(), conn, first); err != nil {
+		s.Log.Warn("a live view was not opened", "error", err)
+		conn.close(closeSlow, "not now")
+	}
+	v.Start()
+	go func() { // not the request's goroutine: that one has a large stack by now
+		defer release()
+		defer v.Leave()
+		conn.read(func(message []byte) {
+			if saysVisible(message) {
+				s.touchViewer(visitor.hash)
+			}
+		})
+		_ = conn.conn.Close()
+	}()
+	return nil
+}
+
+func tellFirst(ctx context.Context, conn *wsConn, first func(context.Context) ([][]byte, error)) error {
+	if first == nil {
+		return nil
+	}
+	frames, err := first(ctx)
+	if err != nil {
+		return err
+	}
+	return writeAll(conn, frames)
+}
+
+func deliver(conn *wsConn, b *live.Batch, frames func(*live.Batch) [][]byte) error {
+	switch {
+	case b.Ping:
+		return conn.ping()
+	case b.Degraded != nil:
+		return conn.write(encode(plainFrame{Type: "degraded", Message: *b.Degraded}))
+	}
+	return writeAll(conn, frames(b))
+}
+
+func writeAll(conn *wsConn, frames [][]byte) error {
+	for _, frame := range frames {
+		if err := conn.write(frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saysVisible reports whether a message is the one that pages send: somebody is looking. Others mean nothing here.
+func saysVisible(message []byte) bool {
+	var said struct{ Type string }
+	return json.Unmarshal(message, &said) == nil && said.Type == "visible"
+}
+
+// touchViewer counts a sign of life from a visible page as use of the session.
+func (s *Server) touchViewer(session string) {
+	if session == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
+	defer cancel()
+	s.touchSession(ctx, session)
+}
+
+// countedAddr returns the address that a socket counts for, the zero Addr for this machine and for trusted proxies.
+func (s *Server) countedAddr(r *http.Request) netip.Addr {
+	addr := s.Site.Proxies.Client(r)
+	if addr.IsLoopback() {
+		return netip.Addr{}
+	}
+	for _, prefix := range s.Site.Proxies.Trusted {
+		if prefix.Contains(addr) {
+			return netip.Addr{}
+		}
+	}
+	return addr
+}
+
+// catchUpFrames tells a page what came after the newest request it shows.
+func (s *Server) catchUpFrames(ctx context.Context, by hook.Actor, page templates.Page, id, after hook.ID) ([][]byte, error) {
+	if after == 0 {
+		after = 1 // the page was empty
+	}
+	rows, err := s.Store.Requests(ctx, by, id, store.RequestPage{After: after, Limit: catchUp + 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) > catchUp {
+		return [][]byte{encode(plainFrame{Type: "reset"})}, nil
+	}
+	var frames [][]byte
+	for len(rows) > 0 {
+		n := min(frameRows, len(rows))
+		batch := make([]hook.Summary, n)
+		for i := range n {
+			batch[n-1-i] = rows[i]
+		}
+		frames = append(frames, s.rowsFrame(page, id, batch, 0)...)
+		rows = rows[n:]
+	}
+	return frames, nil
+}
+
+// urlFrames renders what happened to one capture URL.
+func (s *Server) urlFrames(page templates.Page, b *live.Batch) (frames [][]byte) {
+	kept := func() int64 {
+		u, err := s.Store.CaptureURL(context.Background(), hook.System, b.CaptureURL)
+		if err != nil {
+			return 0 // just deleted
+		}
+		return u.Kept
+	}
+	if b.Deleted {
+		return [][]byte{encode(plainFrame{Type: "deleted"})}
+	}
+	if b.Reset {
+		return [][]byte{encode(plainFrame{Type: "reset"})}
+	}
+	if b.Pruned != 0 {
+		frames = append(frames, encode(prunedFrame{"pruned", b.Pruned.Text(hook.RequestPrefix), kept()}))
+	}
+	if len(b.Rows) > 0 {
+		frames = append(frames, s.rowsFrame(page, b.CaptureURL, b.Rows, b.LeftOut)...)
+	}
+	if len(b.Removed) > 0 {
+		removed := removedFrame{Type: "removed", Kept: kept()}
+		for _, id := range b.Removed {
+			removed.IDs = append(removed.IDs, id.Text(hook.RequestPrefix))
+		}
+		frames = append(frames, encode(removed))
+	}
+	if b.Changed {
+		frames = append(frames, encode(plainFrame{Type: "changed"}))
+	}
+	return frames
+}
+
+// rowsFrame renders arrivals, newest first. What does not fit into a frame is left out, the oldest first.
+func (s *Server) rowsFrame(page templates.Page, id hook.ID, rows []hook.Summary, leftOut int) [][]byte {
+	page.Now = time.Now()
+	var html bytes.Buffer
+	shown := 0
+	for _, row := range rows {
+		before := html.Len()
+		err := templates.RequestRow(page, templates.Row{Summary: row, Unread: true}).Render(context.Background(), &html)
+		if err != nil || html.Len() > frameBytes && shown > 0 {
+			html.Truncate(before)
+			break
+		}
+		shown++
+	}
+	if shown == 0 {
+		return nil
+	}
+	frame := rowsFrame{
+		Type: "rows", HTML: html.String(), LeftOut: leftOut + len(rows) - shown,
+		First: rows[shown-1].ID.Text(hook.RequestPrefix), Last: rows[0].ID.Text(hook.RequestPrefix),
+	}
+	if u, err := s.Store.CaptureURL(context.Background(), hook.System, id); err == nil {
+		frame.Kept, frame.Received = u.Kept, u.Received
+	}
+	return [][]byte{encode(frame)}
+}
+
+// homeFrames renders the news of the capture URLs that the viewer may see.
+func (s *Server) homeFrames(by hook.Actor, page templates.Page, b *live.Batch) [][]byte {
+	if b.Reset {
+		return [][]byte{encode(plainFrame{Type: "reset"})}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
+	defer cancel()
+	page.Now = time.Now()
+	frame := urlsFrame{Type: "urls", Items: []urlItem{}, Removed: []string{}}
+	for _, id := range b.URLs {
+		text := id.Text(hook.CaptureURLPrefix)
+		html, err := s.homeRow(ctx, by, page, id)
+		switch {
+		case err == nil:
+			frame.Items = append(frame.Items, urlItem{text, html})
+		case s.gone(ctx, id): // and not just somebody else's
+			frame.Removed = append(frame.Removed, text)
+		}
+	}
+	return [][]byte{encode(frame)}
+}
+
+func (s *Server) gone(ctx context.Context, id hook.ID) bool {
+	_, err := s.Store.CaptureURL(ctx, hook.System, id)
+	return hook.Is(err, hook.NotFound)
+}
+
+func encode(frame any) []byte {
+	b, err := json.Marshal(frame)
+	if err != nil {
+		panic(err) // the frames hold strings and numbers only
+	}
+	return b
+}
+
+// CloseSockets closes every live view because the server stops. The pages come back by themselves, each after a pause
+// of its own.
+func (s *Server) CloseSockets() {
+	s.sockets.endWhere(closeRestart, func(viewer) bool { return true })
+}

@@ -1,0 +1,186 @@
+package web
+
+import (
+	"net/http"
+	"path"
+	"strings"
+)
+
+// access is who may use a route.
+type access int
+
+const (
+	anyHost access = iota // anybody, on any host name
+	anybody               // on a known host; a login is used when there is one
+	users                 // who is logged in
+	admins                // of them, those who are admins
+	tokens                // whoever sends an API token
+)
+
+// body is what a route reads from the request.
+type body int
+
+const (
+	noBody   body = iota
+	formBody      // application/x-www-form-urlencoded, at most hook.MaxFormBytes, parsed into r.PostForm
+	jsonBody      // application/json, at most hook.MaxJSONBytes, read by readJSON
+)
+
+type route struct {
+	pattern string // of http.ServeMux, without the base path
+	access  access
+	body    body
+	handle  handler
+}
+
+// handler answers a request or returns an error, before it has written anything.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// routeList is every route but /in/, which is dispatched by ServeHTTP before any router sees it.
+func (s *Server) routeList() []route {
+	return []route{
+		{"GET /healthz", anyHost, noBody, s.healthz},
+		{"GET /readyz", anyHost, noBody, s.readyz},
+		{"GET /static/{name...}", anyHost, noBody, s.staticFile},
+
+		{"GET /setup", anybody, noBody, s.setupPage},
+		{"POST /setup", anybody, formBody, s.setup},
+		{"GET /login", anybody, noBody, s.loginPage},
+		{"POST /login", anybody, formBody, s.login},
+		{"POST /logout", anybody, noBody, s.logout},
+		{"GET /invite", anybody, noBody, s.invitePage},
+		{"POST /invite", anybody, formBody, s.acceptInvite},
+
+		{"GET /{$}", users, noBody, s.homePage},
+		{"GET /live", users, noBody, s.homeSocket},
+		{"GET /urls/new", users, noBody, s.newURLPage},
+		{"POST /urls", users, formBody, s.createURL},
+		{"GET /urls/{id}", users, noBody, s.urlPage},
+		{"GET /urls/{id}/live", users, noBody, s.urlSocket},
+		{"POST /urls/{id}/seen", users, formBody, s.markSeen},
+		{"POST /urls/{id}/test", users, noBody, s.sendTest},
+		{"POST /urls/{id}/pause", users, formBody, s.pauseURL},
+		{"GET /urls/{id}/settings", users, noBody, s.urlSettingsPage},
+		{"POST /urls/{id}/settings", users, formBody, s.saveURLSettings},
+		{"GET /urls/{id}/clear", users, noBody, s.clearPage},
+		{"POST /urls/{id}/clear", users, noBody, s.clearURL},
+		{"GET /urls/{id}/delete", users, noBody, s.deleteURLPage},
+		{"POST /urls/{id}/delete", users, noBody, s.deleteURL},
+		{"GET /urls/{id}/requests/{rid}", users, noBody, s.showRequest},
+		{"GET /urls/{id}/requests/{rid}/body", users, noBody, s.downloadRequest},
+		{"POST /urls/{id}/requests/{rid}/delete", users, noBody, s.removeRequest},
+
+		{"GET /settings", users, noBody, s.settingsPage},
+		{"POST /settings/password", users, formBody, s.changePassword},
+		{"POST /settings/sessions/end", users, noBody, s.signOutEverywhere},
+		{"POST /settings/tokens", users, formBody, s.createToken},
+		{"POST /settings/tokens/{id}/revoke", users, noBody, s.revokeToken},
+		{"POST /settings/users", admins, formBody, s.addUser},
+		{"POST /settings/users/{id}/invite", admins, noBody, s.inviteUser},
+		{"GET /settings/users/{id}/delete", admins, noBody, s.deleteUserPage},
+		{"POST /settings/users/{id}/delete", admins, formBody, s.deleteUser},
+		{"POST /settings/slugs/release", admins, formBody, s.releaseSlug},
+
+		{"GET /api/openapi.json", anybody, noBody, s.openAPIDocument},
+		{"GET /api/docs", anybody, noBody, s.docsPage},
+		{"POST /api/v1/capture-urls", tokens, jsonBody, s.apiCreateCaptureURL},
+		{"GET /api/v1/capture-urls", tokens, noBody, s.apiCaptureURLs},
+		{"GET /api/v1/capture-urls/{id}", tokens, noBody, s.apiCaptureURL},
+		{"PATCH /api/v1/capture-urls/{id}", tokens, jsonBody, s.apiUpdateCaptureURL},
+		{"DELETE /api/v1/capture-urls/{id}", tokens, noBody, s.apiDeleteCaptureURL},
+		{"GET /api/v1/capture-urls/{id}/requests", tokens, noBody, s.apiRequests},
+		{"DELETE /api/v1/capture-urls/{id}/requests", tokens, noBody, s.apiClearRequests},
+		{"GET /api/v1/capture-urls/{id}/requests/latest", tokens, noBody, s.apiLatestRequest},
+		{"GET /api/v1/requests/{id}", tokens, noBody, s.apiRequest},
+		{"GET /api/v1/requests/{id}/body", tokens, noBody, s.apiRequestBody},
+		{"DELETE /api/v1/requests/{id}", tokens, noBody, s.apiDeleteRequest},
+	}
+}
+
+// wrap puts around a route what stands between ServeHTTP and its handler, in this order: who asks, may they, the body.
+func (s *Server) wrap(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, err := s.admit(r, rt.access)
+		if err == nil {
+			err = readBody(w, r, rt.body)
+		}
+		if err == nil {
+			err = rt.handle(w, r)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// ServeHTTP dispatches on the request target as it was sent. What is for /in/ goes to the capture handler untouched,
+// whatever the path looks like; everything else has to be a clean path of the dashboard.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recoverPanic(w, r)
+	if r.Method == http.MethodConnect {
+		s.fail(w, r, errMethod)
+		return
+	}
+	target := stripBase(originForm(r.RequestURI), s.Site.BasePath())
+	if strings.HasPrefix(target, "/in/") && s.captures(r) {
+		s.Capture.ServeHTTP(w, withTarget(r, target))
+		return
+	}
+	s.serveSite(w, r, target)
+}
+
+// captures reports whether the request's host is one that /in/ is served on: every one, or, when capture URLs have a
+// host of their own, every one but the dashboard's.
+func (s *Server) captures(r *http.Request) bool {
+	return s.Site.Capture == nil || s.Site.IsCaptureHost(r) || !s.Site.Known(r)
+}
+
+// originForm returns path and query of a request target, "" when it has none ("*", or the authority of a CONNECT).
+// A proxy may send the absolute form of RFC 9112 section 3.2.2: http://host/path.
+func originForm(target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return ""
+	}
+	i := strings.IndexAny(rest, "/?")
+	switch {
+	case i < 0:
+		return "/"
+	case rest[i] == '?':
+		return "/" + rest[i:]
+	}
+	return rest[i:]
+}
+
+// stripBase removes the base path of the dashboard from a target. A proxy may have removed it already.
+func stripBase(target, base string) string {
+	rest, ok := strings.CutPrefix(target, base)
+	switch {
+	case base == "" || !ok:
+		return target
+	case rest == "" || rest[0] == '?':
+		return "/" + rest
+	case rest[0] == '/':
+		return rest
+	}
+	return target
+}
+
+// withTarget returns the request with another RequestURI.
+func withTarget(r *http.Request, target string) *http.Request {
+	if r.RequestURI == target {
+		return r
+	}
+	r2 := *r
+	r2.RequestURI = target
+	return &r2
+}
+
+// cleanPath reports whether a raw path has the one form in which the dashboard knows it: nothing in our paths needs
+// escaping, so an escape is somebody else's idea, like "//", "/../" and a trailing slash.
+func cleanPath(p string) bool {
+	return strings.HasPrefix(p, "/") && !strings.ContainsAny(p, "%\\") && path.Clean(p) == p
+}

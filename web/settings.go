@@ -1,0 +1,129 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/templates"
+)
+
+var errNoPasswords = hook.Errorf(hook.Forbidden, "There are no passwords and no sessions with HOOKKEEPER_AUTH=none.")
+
+// settingsPage: GET /settings
+func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request) error {
+	return s.renderSettings(w, r, http.StatusOK, templates.AccountPage{})
+}
+
+// renderSettings shows the settings with what a form had to say: its mistakes, or what is shown only once.
+func (s *Server) renderSettings(w http.ResponseWriter, r *http.Request, status int, account templates.AccountPage) error {
+	var err error
+	if account.Tokens, err = s.Store.Tokens(r.Context(), actor(r)); err != nil {
+		return err
+	}
+	if user(r).Admin {
+		if account.Admin == nil {
+			account.Admin = &templates.AdminPage{}
+		}
+		if err := s.fillAdmin(r, account.Admin); err != nil {
+			return err
+		}
+	}
+	return s.render(w, r, status, templates.Settings(s.page(r, "Settings"), account))
+}
+
+// fillAdmin reads what only admins see.
+func (s *Server) fillAdmin(r *http.Request, page *templates.AdminPage) error {
+	users, err := s.Store.Users(r.Context())
+	if err != nil {
+		return err
+	}
+	captureURLs, err := s.Store.CaptureURLs(r.Context(), hook.System, store.CaptureURLPage{})
+	if err != nil {
+		return err
+	}
+	owned := map[hook.ID]int{}
+	for _, u := range captureURLs {
+		owned[u.OwnerID]++
+	}
+	for _, u := range users {
+		page.Users = append(page.Users, templates.UserItem{User: u, CaptureURLs: owned[u.ID], Self: u.ID == user(r).ID})
+	}
+	reserved, err := s.Store.ReservedSlugs(r.Context())
+	for _, slug := range reserved {
+		page.Reserved = append(page.Reserved, templates.ReservedSlug(slug))
+	}
+	return err
+}
+
+// fieldErrors returns the fields of an Invalid error, for the form to be shown again; any other error is handed back.
+func fieldErrors(err error) (templates.FieldErrors, error) {
+	if e, ok := errors.AsType[*hook.Error](err); ok && e.Kind == hook.Invalid {
+		return e.Fields, nil
+	}
+	return nil, err
+}
+
+// changePassword: POST /settings/password changes the password of who is logged in and ends the other sessions.
+func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
+	if s.LocalUser != nil {
+		return errNoPasswords
+	}
+	err := s.replacePassword(r, r.PostForm.Get("current"), r.PostForm.Get("password"))
+	if err == nil {
+		s.flash(r, "Your password is changed. You are signed out everywhere else.")
+		return s.redirect(w, r, "/settings")
+	}
+	fields, err := fieldErrors(err)
+	if err != nil {
+		return err
+	}
+	return s.renderSettings(w, r, http.StatusUnprocessableEntity, templates.AccountPage{PasswordError: fields})
+}
+
+func (s *Server) replacePassword(r *http.Request, current, password string) error {
+	if err := hook.ValidatePassword(password); err != nil {
+		return err
+	}
+	_, right, err := s.checkPassword(r, user(r).Email, current)
+	if err != nil {
+		return err
+	}
+	if !right {
+		return fieldError("current", "is not your password")
+	}
+	phc, err := s.Hasher.Hash(r.Context(), password)
+	if err != nil {
+		return err
+	}
+	epoch, err := s.Store.SetPassword(r.Context(), user(r).ID, phc)
+	if err != nil {
+		return err
+	}
+	return s.keepSession(r, epoch)
+}
+
+// signOutEverywhere: POST /settings/sessions/end ends all sessions of who is logged in, this one too.
+func (s *Server) signOutEverywhere(w http.ResponseWriter, r *http.Request) error {
+	if s.LocalUser != nil {
+		return errNoPasswords
+	}
+	if _, err := s.Store.EndSessions(r.Context(), user(r).ID); err != nil {
+		return err
+	}
+	if err := visitorOf(r).session.Destroy(r.Context()); err != nil {
+		return err
+	}
+	s.sockets.closeUser(user(r).ID, "")
+	return s.redirect(w, r, "/login")
+}
+
+// releaseSlug: POST /settings/slugs/release lets anybody take the slug of a deleted capture URL.
+func (s *Server) releaseSlug(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Store.ReleaseSlug(r.Context(), r.PostForm.Get("slug")); err != nil {
+		return err
+	}
+	s.flash(r, "The address is released.")
+	return s.redirect(w, r, "/settings")
+}
