@@ -1,0 +1,172 @@
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "github.com/hookkeeper/hookkeeper"
+	root   = "../.."
+)
+
+// allowed says what each package may import besides the standard library: packages of ours by their short names, others
+// by their import paths. "*" is all of ours.
+var allowed = map[string][]string{
+	".":            {"internal/cli"},
+	"internal/cli": {"*", "github.com/alecthomas/kong", "github.com/lmittmann/tint", "golang.org/x/term"},
+	"web": {
+		"templates", "static", "internal/store", "internal/live", "internal/view", "internal/auth", "internal/hook",
+		"internal/netid", "internal/snippet", "github.com/a-h/templ", "github.com/alexedwards/scs/v2",
+		"github.com/gorilla/websocket", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",
+	},
+	"templates": {
+		"static", "internal/hook", "internal/view", "internal/snippet", "github.com/a-h/templ", "github.com/a-h/templ/runtime",
+	},
+	"internal/capture": {"internal/store", "internal/live", "internal/hook", "internal/netid"},
+	"internal/store":   {"internal/hook", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
+	"internal/live":    {"internal/hook"},
+	"internal/view":    {"internal/hook"},
+	"internal/snippet": {"internal/hook"},
+	"internal/config":  {"internal/hook"}, // the defaults and bounds of settings
+	"internal/auth":    {"internal/hook", "github.com/alexedwards/argon2id"},
+	"internal/netid":   {},
+	"internal/hook":    {},
+	"static":           {},
+}
+
+// testPackages hold test code only and may import anything; nothing else may import them.
+var testPackages = []string{"internal/archtest", "internal/e2e", "internal/htmltest", "internal/storetest"}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for dir, imports := range packages(t) {
+		seen[dir] = true
+		if slices.Contains(testPackages, dir) {
+			continue
+		}
+		rules, ok := allowed[dir]
+		if !ok {
+			t.Errorf("package %s has no row in the table: say what it may import", dir)
+			continue
+		}
+		for _, path := range imports {
+			if !permits(rules, path) {
+				t.Errorf("package %s must not import %s", dir, path)
+			}
+		}
+	}
+	for dir := range allowed {
+		if !seen[dir] {
+			t.Errorf("the table has a row for %s, which is not there", dir)
+		}
+	}
+}
+
+func permits(rules []string, path string) bool {
+	short, ours := strings.CutPrefix(path, module+"/")
+	switch {
+	case ours && slices.Contains(testPackages, short):
+		return false
+	case ours:
+		return slices.Contains(rules, "*") || slices.Contains(rules, short)
+	case !strings.Contains(strings.SplitN(path, "/", 2)[0], "."):
+		return true // the standard library
+	}
+	return slices.Contains(rules, path)
+}
+
+// packages returns the imports of the non-test files of every package, by its folder.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && path != root {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		imports := found[dir]
+		for _, spec := range file.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			imports = append(imports, name)
+		}
+		found[dir] = imports
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestTopLevel holds the top level to what the project's layout fixes.
+func TestTopLevel(t *testing.T) {
+	t.Parallel()
+	fixed := []string{
+		"web", "templates", "static", "internal", "main.go", "go.mod", "go.sum", "Dockerfile", "README.md", "LICENSE",
+		"compose.yaml",
+	}
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasPrefix(name, ".") && !slices.Contains(fixed, name) && !ignored(t, name) {
+			t.Errorf("%s does not belong at the top level", name)
+		}
+	}
+}
+
+// ignored reports whether .gitignore names what a run of the product leaves behind.
+func ignored(t *testing.T, name string) bool {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, ".gitignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Contains(strings.Fields(string(content)), "/"+name)
+}
+
+// TestEveryPackageSaysWhatItIs finds packages without a package comment.
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	for dir := range packages(t) {
+		pattern := filepath.Join(root, dir, "*.go")
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		documented := slices.ContainsFunc(files, func(path string) bool {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
+			return err == nil && file.Doc != nil && !strings.HasSuffix(path, "_templ.go")
+		})
+		if !documented {
+			t.Errorf("package %s has no package comment", dir)
+		}
+	}
+}

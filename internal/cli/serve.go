@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/auth"
+	"github.com/hookkeeper/hookkeeper/internal/capture"
+	"github.com/hookkeeper/hookkeeper/internal/config"
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/live"
+	"github.com/hookkeeper/hookkeeper/internal/netid"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/web"
+)
+
+const (
+	drainGrace = 8 * time.Second // for requests that were accepted before the drain
+	// gcPercent trades memory that is small here for time that is spent on every capture: the live heap of a busy
+	// server is a few MB.
+	gcPercent = 400
+)
+
+// server is the parts of a running `hookkeeper serve`.
+type server struct {
+	config  config.Config
+	log     *slog.Logger
+	stderr  io.Writer
+	store   *store.Store
+	hub     *live.Hub
+	capture *capture.Handler
+	web     *web.Server
+	http    *http.Server
+	setup   *setupLink
+}
+
+// serve runs the server until a signal or ctx ends it.
+func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return fmt.Errorf("the data directory cannot be made: %w", err)
+	}
+	unlock, err := lockDataDir(c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	log.LogAttrs(ctx, slog.LevelInfo, "settings", c.LogAttrs()...)
+	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub()}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.store.Close()) }()
+	defer s.setup.remove()
+	listener, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", c.Addr, err)
+	}
+	return s.run(ctx, listener)
+}
+
+// open opens the database and builds the parts on it.
+func (s *server) open(ctx context.Context) (err error) {
+	c := s.config
+	s.store, err = store.Open(ctx, store.Options{
+		Path: databasePath(c.DataDir), Keep: c.Keep, SessionIdle: c.SessionIdle, DiskReserve: c.DiskReserve, Log: s.log,
+		OnCommit: s.hub.Arrived,
+		OnPrune: func(captureURL, upTo hook.ID) {
+			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
+		},
+		OnOutsideChange: func() {
+			if s.web != nil {
+				s.web.CheckSockets(context.Background())
+			}
+		},
+		OnDegraded: func(message string) { s.hub.Broadcast(&live.Batch{Degraded: &message}) },
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.store.Close())
+		}
+	}()
+	owner, err := s.firstUser(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.environmentToken(ctx, owner); err != nil {
+		return err
+	}
+	site := netid.Site{
+		Public: c.PublicURL, Capture: c.CaptureOrigin, Allowed: c.AllowedHosts,
+		Proxies: netid.Proxies{Trusted: c.TrustedProxies, Header: c.ProxyHeader},
+	}
+	s.capture = capture.New(capture.Options{
+		Store: s.store, Proxies: site.Proxies, Cookies: web.CookieNames(), MaxBody: c.MaxBody, Log: s.log,
+	})
+	options := web.Options{
+		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
+		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
+		Version: version(), Log: s.log,
+	}
+	if c.AuthNone {
+		options.LocalUser = &owner
+	}
+	if s.setup != nil {
+		options.Setup = web.Setup{Hash: s.setup.hash, Expires: s.setup.expires, Done: s.setup.remove}
+	}
+	s.web, err = web.New(options)
+	return err
+}
+
+// run serves until a signal, then drains.
+func (s *server) run(ctx context.Context, listener net.Listener) error {
+	conns := &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies}
+	s.http = &http.Server{
+		Handler:                      s.web,
+		ReadHeaderTimeout:            hook.HeaderTimeout,
+		ReadTimeout:                  hook.HeaderTimeout + hook.BodyTimeout, // of a small body; larger ones get their own
+		WriteTimeout:                 hook.MaxResponseDelay + 35*time.Second,
+		IdleTimeout:                  time.Minute,
+		MaxHeaderBytes:               hook.MaxHeaderBytes,
+		DisableGeneralOptionsHandler: true, // OPTIONS * is for us to refuse
+		ConnState:                    conns.StateChanged,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 2)
+	go func() { done <- s.store.Run(background) }()
+	go func() { done <- s.hub.Run(background) }()
+	defer func() {
+		stop()
+		<-done
+		<-done
+	}()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(listener) }()
+	s.greet(listener.Addr())
+	select {
+	case err := <-served:
+		return err
+	case sig := <-signals:
+		s.log.Info("stopping", "signal", sig.String())
+	case <-ctx.Done():
+	}
+	return s.drain(signals)
+}
+
+// greet tells where to go. The set-up link is a secret: it goes to the terminal and to its file, never into the log.
+func (s *server) greet(addr net.Addr) {
+	base := baseURL(s.config, addr)
+	s.log.Info("listening", "addr", addr.String(), "dashboard", base+"/")
+	if s.setup != nil {
+		if err := s.setup.publish(base, s.stderr); err != nil {
+			s.log.Error("the set-up link could not be written to its file", "error", err)
+		}
+	}
+}
+
+// drain lets what was accepted come to its end. Senders are told to go elsewhere first, then nothing new is taken.
+func (s *server) drain(signals <-chan os.Signal) error {
+	s.web.Drain()
+	s.capture.Announce()
+	select {
+	case <-signals:
+		return errors.New("stopped by a second signal")
+	case <-time.After(s.config.DrainDelay):
+	}
+	s.capture.Drain()
+	s.web.CloseSockets()
+	ctx, cancel := context.WithTimeout(context.Background(), drainGrace)
+	defer cancel()
+	finished := make(chan error, 1)
+	go func() { finished <- s.http.Shutdown(ctx) }()
+	select {
+	case <-signals:
+		return errors.New("stopped by a second signal")
+	case err := <-finished:
+		if errors.Is(err, context.DeadlineExceeded) {
+			s.log.Warn("some requests were cut off, because they did not end in time")
+			return s.http.Close()
+		}
+		return err
+	}
+}
+
+// databasePath returns where the database of a data directory is.
+func databasePath(dataDir string) string { return filepath.Join(dataDir, "hookkeeper.db") }
+
+// lockDataDir makes this process the only server of the directory, for as long as it lives.
+func lockDataDir(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the data directory cannot be used: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		_ = f.Close()
+		return nil, fmt.Errorf("another Hookkeeper is serving from %s: stop it first, or choose another directory with "+
+			"HOOKKEEPER_DATA", dir)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("the data directory cannot be locked: %w", err)
+	}
+	return func() { _ = f.Close() }, nil
+}
