@@ -167,7 +167,7 @@ func (s *Server) firstCaptureURL(ctx context.Context, u hook.User) (hook.ID, err
 	if err != nil || len(own) > 0 {
 		return 0, err
 	}
-	first := hook.CaptureURL{OwnerID: u.ID, Name: "My first capture URL", CORS: true, Response: hook.DefaultResponse()}
+	first := hook.CaptureURL{OwnerID: u.ID, Name: hook.FirstName, CORS: true, Response: hook.DefaultResponse()}
 	err = s.createCaptureURL(ctx, &first)
 	return first.ID, err
 }

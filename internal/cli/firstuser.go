@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/auth"
@@ -42,7 +43,7 @@ func (s *server) firstUser(ctx context.Context) (hook.User, error) {
 	case !has && admin.Email != "":
 		return s.createAdmin(ctx, admin.Email, string(admin.Password))
 	case !has && s.config.AuthNone:
-		return s.createAdmin(ctx, localEmail, "")
+		return s.localUser(ctx)
 	case !has:
 		s.setup = newSetupLink(s.config.DataDir)
 		return hook.User{}, nil
@@ -64,6 +65,17 @@ func (s *server) createAdmin(ctx context.Context, email, password string) (hook.
 	return u, err
 }
 
+// localUser makes the user of HOOKKEEPER_AUTH=none, who never logs in and so finds the first capture URL ready.
+func (s *server) localUser(ctx context.Context) (hook.User, error) {
+	u, err := s.createAdmin(ctx, localEmail, "")
+	if err != nil {
+		return u, err
+	}
+	return u, s.store.CreateCaptureURL(ctx, &hook.CaptureURL{
+		OwnerID: u.ID, Name: hook.FirstName, CORS: true, Response: hook.DefaultResponse(),
+	})
+}
+
 // existingAdmin returns the admin with the address, else the first one.
 func (s *server) existingAdmin(ctx context.Context, email string) (hook.User, error) {
 	users, err := s.store.Users(ctx)
@@ -75,7 +87,7 @@ func (s *server) existingAdmin(ctx context.Context, email string) (hook.User, er
 		if !u.Admin {
 			continue
 		}
-		if u.Email == email {
+		if strings.EqualFold(u.Email, email) {
 			return u, nil
 		}
 		if first.ID == 0 || u.ID < first.ID {
@@ -128,12 +140,5 @@ func baseURL(c config.Config, addr net.Addr) string {
 	if c.PublicURL != nil {
 		return c.PublicURL.String()
 	}
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return "http://" + addr.String()
-	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() || ip.IsLoopback() {
-		host = "localhost"
-	}
-	return "http://" + net.JoinHostPort(host, port)
+	return config.LocalURL(addr.String())
 }

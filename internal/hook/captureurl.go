@@ -69,6 +69,9 @@ type CaptureURLStats struct {
 	Stats
 }
 
+// FirstName names the capture URL that a new user finds ready.
+const FirstName = "My first capture URL"
+
 // DefaultResponse is the answer of a capture URL that was not told another one: 200 and an empty text.
 func DefaultResponse() Response { return Response{Status: 200} }
 

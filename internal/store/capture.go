@@ -88,6 +88,15 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 	return nil
 }
 
+func (st *captureStatements) close() {
+	for _, stmt := range []*sql.Stmt{st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune} {
+		if stmt != nil {
+			_ = stmt.Close()
+		}
+	}
+	*st = captureStatements{}
+}
+
 // touched is what a group does to one capture URL; it becomes true when the group is on disk.
 type touched struct {
 	url      *urlEntry

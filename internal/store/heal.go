@@ -99,8 +99,19 @@ func (s *Store) setDegraded(message string) {
 	}
 }
 
-// Degraded returns a sentence for every page while nothing can be written, "" when all is well.
+// setDamaged degrades the store for good.
+func (s *Store) setDamaged(message string) {
+	s.damaged.Store(&message)
+	if s.opts.OnDegraded != nil {
+		s.opts.OnDegraded(message)
+	}
+}
+
+// Degraded returns a sentence for every page while nothing can be stored, "" when all is well.
 func (s *Store) Degraded() string {
+	if p := s.damaged.Load(); p != nil {
+		return *p
+	}
 	if p := s.health.Load(); p != nil && *p != "" {
 		return *p
 	}

@@ -40,14 +40,15 @@ type Options struct {
 // Store is one open database. All methods are safe for concurrent use. Errors that callers should tell apart are
 // *hook.Error; what an Actor may not see is NotFound.
 type Store struct {
-	opts   Options
-	log    *slog.Logger
-	read   *sql.DB
-	writer *writer
-	urls   index
-	ids    hook.IDs // of everything but requests; see newID
-	disk   diskGuard
-	health atomic.Pointer[string] // the sentence of Degraded
+	opts    Options
+	log     *slog.Logger
+	read    *sql.DB
+	writer  *writer
+	urls    index
+	ids     hook.IDs // of everything but requests; see newID
+	disk    diskGuard
+	health  atomic.Pointer[string] // why nothing can be written, "" when it can
+	damaged atomic.Pointer[string] // what the check after a crash found; nil when nothing
 }
 
 // Open opens the database, makes or upgrades its schema and starts the writer. Run does the upkeep; Close ends it all.
@@ -88,8 +89,8 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 // Close commits what was handed in before, ends the writer and closes the database. Captures that come later are
 // Unavailable.
 func (s *Store) Close() error {
-	err := s.writer.stop()
-	return errors.Join(err, s.read.Close())
+	s.writer.stop()
+	return errors.Join(s.read.Close(), s.writer.close()) // the last one to close moves the log into the database
 }
 
 // do runs f in a write transaction of its own, and after once it is on disk, before anything else is written.

@@ -17,7 +17,7 @@ const (
 	keepFree = 4096
 )
 
-// Run does the upkeep until ctx ends: it watches the disk and other processes, removes what retention and deletions
+// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk and other processes, removes what retention and deletions
 // left, and gives space back. All of it goes in small transactions between the captures.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(upkeepEvery)

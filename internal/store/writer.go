@@ -116,6 +116,7 @@ func (w *writer) prepare(ctx context.Context) error {
 
 func (w *writer) close() error {
 	if w.conn != nil {
+		w.stmt.close() // before its connection, which would stay open for them
 		_ = w.conn.Close()
 		w.conn = nil
 	}
@@ -124,14 +125,13 @@ func (w *writer) close() error {
 
 func (w *writer) start() { go w.run() }
 
-// stop refuses what comes later, commits what came before and closes the database.
-func (w *writer) stop() error {
+// stop refuses what comes later and commits what came before.
+func (w *writer) stop() {
 	w.mu.Lock()
 	w.stopped = true
 	w.mu.Unlock()
 	w.signal(w.wake)
 	<-w.done
-	return w.close()
 }
 
 func (w *writer) signal(c chan struct{}) {

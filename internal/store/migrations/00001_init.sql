@@ -5,7 +5,7 @@ CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value BIGINT NOT NULL
 );
-INSERT INTO meta (key, value) VALUES ('last_request_id', 0), ('canary', 0);
+INSERT INTO meta (key, value) VALUES ('last_request_id', 0), ('canary', 0), ('clean_stop', 1);
 
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY,

@@ -1,0 +1,47 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// checkAfterCrash looks for damage, beside everything else, when the process before did not end by itself: recovery of
+// the log needs no check, but what stopped the process may have been the disk. What it finds degrades the store for
+// good: captures on a damaged database would be promises that nobody can keep.
+func (s *Store) checkAfterCrash(ctx context.Context) {
+	clean, err := queryOne(ctx, s.read, "note", func(row scanner) (clean bool, err error) {
+		return clean, row.Scan(&clean)
+	}, "SELECT value FROM meta WHERE key = 'clean_stop'")
+	if err == nil {
+		err = s.setCleanStop(ctx, false)
+	}
+	if err != nil {
+		s.warn("noting the start", err)
+		return
+	}
+	if clean {
+		return
+	}
+	s.log.Info("the last stop was not a clean one: checking the database beside the work")
+	var found string
+	err = s.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+	switch {
+	case errors.Is(err, context.Canceled) || ctx.Err() != nil:
+	case err != nil:
+		s.log.Error("the database could not be checked", "error", err)
+	case found != "ok":
+		s.log.Error("the database is damaged", "found", found)
+		s.setDamaged("New requests are refused, because the database is damaged: stop the server, run hookkeeper check, and restore a copy.")
+	default:
+		s.log.Info("the database is sound")
+	}
+}
+
+// setCleanStop notes whether the process has ended by itself.
+func (s *Store) setCleanStop(ctx context.Context, clean bool) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE meta SET value = $1 WHERE key = 'clean_stop'", clean)
+		return err
+	})
+}

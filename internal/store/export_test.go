@@ -1,0 +1,34 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+// What tests need of the inside, beside the methods that everybody has.
+
+var (
+	AppendHeaders = appendHeaders
+	DecodeHeaders = decodeHeaders
+)
+
+const PruneExtra = pruneExtra
+
+// Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
+func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }
+
+// AdvanceRequestIDs makes the next request come after id.
+func (s *Store) AdvanceRequestIDs(id hook.ID) { s.writer.ids.Advance(id) }
+
+// Prune and Vacuum do at once what Run does from time to time.
+func (s *Store) Prune(ctx context.Context) error { return s.pruneAll(ctx) }
+
+func (s *Store) Vacuum(ctx context.Context) error { return s.vacuum(ctx) }
+
+// CheckDisk looks at the volume with another reserve than before.
+func (s *Store) CheckDisk(reserve int64) (changed bool, err error) {
+	s.disk.reserve = reserve
+	return s.disk.check()
+}

@@ -1,0 +1,104 @@
+package store_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// beside opens a database twice, as a command does while a server runs. told counts what the server noticed.
+func beside(t *testing.T, f func(t *testing.T, server, command *store.Store, told *atomic.Int64)) {
+	synctest.Test(t, func(t *testing.T) {
+		toTheYear(2026)
+		path := newPath(t)
+		told := new(atomic.Int64)
+		server := storetest.Open(t, store.Options{Path: path, OnOutsideChange: func() { told.Add(1) }})
+		f(t, server, reopen(t, path), told)
+	})
+}
+
+func TestServerNoticesCommands(t *testing.T) {
+	beside(t, func(t *testing.T, server, command *store.Store, told *atomic.Int64) {
+		ctx := t.Context()
+		storetest.User(t, server, true)
+		ann, bob := storetest.User(t, server, false), storetest.User(t, server, false)
+		anns, bobs := storetest.CaptureURLOf(t, server, ann), storetest.CaptureURLOf(t, server, bob)
+		id := capture(t, server, bobs.ID, 10)
+		inBackground(t, server)
+		time.Sleep(10 * time.Second)
+		told.Store(0)
+		capture(t, server, bobs.ID, 10)
+		time.Sleep(10 * time.Second)
+		wantEqual(t, "told of what the server did itself", told.Load(), 0)
+
+		must(t, command.DeleteUser(ctx, ann.ID, store.DeleteUserOptions{WithData: true}))
+		heir := storetest.User(t, command, false)
+		must(t, command.DeleteUser(ctx, bob.ID, store.DeleteUserOptions{TransferTo: heir.ID}))
+		time.Sleep(2 * time.Second)
+		if told.Load() == 0 {
+			t.Error("nobody was told")
+		}
+		wantEqual(t, "a deleted capture URL", server.CaptureURLBySlug(anns.Slug), nil)
+		wantKind(t, "a capture of it", server.Capture(storetest.Request(anns.ID, 10)), hook.NotFound)
+		wantEqual(t, "the new owner", server.CaptureURLBySlug(bobs.Slug).OwnerID, heir.ID)
+		_, err := server.Request(ctx, hook.Actor{UserID: heir.ID}, id)
+		must(t, err)
+		wantEqual(t, "counts stay", stats(t, server, bobs.ID).Received, 2)
+		before := told.Load()
+		time.Sleep(10 * time.Second)
+		wantEqual(t, "told without a reason", told.Load(), before)
+	})
+}
+
+// TestServerNoticesWhatCameBeforeRun: a command may write between Open and the first look.
+func TestServerNoticesWhatCameBeforeRun(t *testing.T) {
+	beside(t, func(t *testing.T, server, command *store.Store, told *atomic.Int64) {
+		u := storetest.CaptureURL(t, command)
+		inBackground(t, server)
+		synctest.Wait()
+		if server.CaptureURLBySlug(u.Slug) == nil || told.Load() != 1 {
+			t.Errorf("the capture URL: %v, told %d times", server.CaptureURLBySlug(u.Slug), told.Load())
+		}
+	})
+}
+
+// TestServerNoticesWhatCameWhileItHealed: the new connection has not seen the commits before it.
+func TestServerNoticesWhatCameWhileItHealed(t *testing.T) {
+	beside(t, func(t *testing.T, server, command *store.Store, _ *atomic.Int64) {
+		inBackground(t, server)
+		u := storetest.CaptureURL(t, server)
+		breakWriter(t, server, "PRAGMA query_only = 1")
+		wantKind(t, "a capture", server.Capture(storetest.Request(u.ID, 10)), hook.Unavailable)
+		other := storetest.CaptureURL(t, command)
+		time.Sleep(3 * time.Second)
+		wantEqual(t, "degraded", server.Degraded(), "")
+		if server.CaptureURLBySlug(other.Slug) == nil {
+			t.Error("the capture URL was not noticed")
+		}
+	})
+}
+
+// TestPurgeWaitsUntilCapturesHaveStopped: a command deleted a capture URL, and the server, which has not noticed yet, still
+// stores for it. What it stores must not outlive the purge.
+func TestPurgeWaitsUntilCapturesHaveStopped(t *testing.T) {
+	beside(t, func(t *testing.T, server, command *store.Store, _ *atomic.Int64) {
+		storetest.User(t, server, true)
+		u := storetest.CaptureURL(t, server)
+		must(t, command.DeleteUser(t.Context(), u.OwnerID, store.DeleteUserOptions{WithData: true}))
+		capture(t, server, u.ID, 10)
+		if _, err := server.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		capture(t, server, u.ID, 10)
+		inBackground(t, server)
+		time.Sleep(3 * time.Second)
+		wantKind(t, "a capture", server.Capture(storetest.Request(u.ID, 10)), hook.NotFound)
+		wantEqual(t, "rows", number(t, server, "SELECT count(*) FROM requests"), 0)
+		wantEqual(t, "capture URLs", number(t, server, "SELECT count(*) FROM capture_urls"), 0)
+	})
+}

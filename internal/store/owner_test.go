@@ -1,0 +1,127 @@
+package store_test
+
+import (
+	"context"
+	"reflect"
+	"testing"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// owned is what one user has.
+type owned struct {
+	user    hook.User
+	url     hook.CaptureURL
+	request hook.ID
+	token   hook.Token
+}
+
+// ofActor calls each method that takes an actor on what somebody has. seen is what it gave, nil where that is only an
+// error; others tells that an admin's own are meant, not everybody's.
+var ofActor = map[string]struct {
+	call   func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error
+	others bool // System sees those of all users, an admin only their own
+}{
+	"CaptureURL": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.CaptureURL(ctx, actor, o.url.ID))
+	}},
+	"CaptureURLs": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		list, err := s.CaptureURLs(ctx, actor, store.CaptureURLPage{})
+		return listed(list, err, func(u hook.CaptureURLStats) bool { return u.ID == o.url.ID })
+	}},
+	"UpdateCaptureURL": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.UpdateCaptureURL(ctx, actor, o.url.ID, func(*hook.CaptureURL) error { return nil }))
+	}},
+	"Requests": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Requests(ctx, actor, o.url.ID, store.RequestPage{Limit: 1}))
+	}},
+	"Request": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Request(ctx, actor, o.request))
+	}},
+	"LatestRequest": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.LatestRequest(ctx, actor, o.url.ID))
+	}},
+	"Neighbours": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		_, _, err := s.Neighbours(ctx, actor, o.url.ID, o.request)
+		return err
+	}},
+	"CaptureURLOf": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.CaptureURLOf(ctx, actor, o.request))
+	}},
+	"DeleteRequest": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.DeleteRequest(ctx, actor, o.request)
+	}},
+	"ClearRequests": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.ClearRequests(ctx, actor, o.url.ID))
+	}},
+	"DeleteCaptureURL": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.DeleteCaptureURL(ctx, actor, o.url.ID)
+	}},
+	"Tokens": {others: true, call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		list, err := s.Tokens(ctx, actor)
+		return listed(list, err, func(t hook.Token) bool { return t.ID == o.token.ID })
+	}},
+	"RevokeToken": {others: true, call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.RevokeToken(ctx, actor, o.token.ID)
+	}},
+}
+
+// listed turns a list into what a method for one item would say.
+func listed[T any](list []T, err error, is func(T) bool) error {
+	for _, item := range list {
+		if is(item) {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return hook.Errorf(hook.NotFound, "not in the list")
+}
+
+// TestOnlyOwnersSee asks for what somebody else has, in every way there is.
+func TestOnlyOwnersSee(t *testing.T) {
+	for name, method := range ofActor {
+		t.Run(name, func(t *testing.T) {
+			s := storetest.Open(t, store.Options{})
+			own := func(admin bool) owned {
+				o := owned{user: storetest.User(t, s, admin)}
+				o.url = storetest.CaptureURLOf(t, s, o.user)
+				o.request = capture(t, s, o.url.ID, 10)
+				o.token = hook.Token{UserID: o.user.ID, Name: "a"}
+				must(t, s.CreateToken(t.Context(), &o.token, [32]byte{byte(o.token.UserID), byte(o.token.UserID >> 8), byte(o.token.UserID >> 20)}))
+				return o
+			}
+			ann, bob, admin := own(false), own(false), own(true)
+			adminActor := hook.Actor{UserID: admin.user.ID, Admin: true}
+			for about, actor := range map[string]hook.Actor{
+				"another user": {UserID: bob.user.ID}, "nobody": {}, "an unknown user": {UserID: 1},
+			} {
+				wantKind(t, about, method.call(t.Context(), s, actor, ann), hook.NotFound)
+			}
+			if method.others {
+				wantKind(t, "an admin", method.call(t.Context(), s, adminActor, ann), hook.NotFound)
+			} else {
+				must(t, method.call(t.Context(), s, adminActor, admin))
+				must(t, method.call(t.Context(), s, adminActor, own(false)))
+			}
+			must(t, method.call(t.Context(), s, hook.System, bob))
+			wantCounts(t, s, ann.url.ID) // nobody took anything away
+			must(t, method.call(t.Context(), s, hook.Actor{UserID: ann.user.ID}, ann))
+		})
+	}
+}
+
+// TestEveryMethodWithAnActorIsTried finds methods that the table does not have.
+func TestEveryMethodWithAnActorIsTried(t *testing.T) {
+	typ := reflect.TypeFor[*store.Store]()
+	for method := range typ.Methods() {
+		for arg := range method.Type.Ins() {
+			if _, tried := ofActor[method.Name]; arg == reflect.TypeFor[hook.Actor]() && !tried {
+				t.Errorf("%s takes an actor and is not tried", method.Name)
+			}
+		}
+	}
+}
