@@ -21,6 +21,14 @@ func segments(list []view.Segment) templ.Component {
 	return written(func(b *strings.Builder) { writeSegments(b, list) })
 }
 
+// textLines shows text at the beginning of a <pre>. Browsers drop a line feed that stands there: one is put in its place.
+func textLines(list []view.Segment) templ.Component {
+	return written(func(b *strings.Builder) {
+		b.WriteByte('\n')
+		writeSegments(b, list)
+	})
+}
+
 // jsonLines shows lines of JSON with colours.
 func jsonLines(lines [][]view.Token) templ.Component {
 	return written(func(b *strings.Builder) {

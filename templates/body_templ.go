@@ -599,7 +599,7 @@ func bodyPart(part view.Part) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = segments(part.Preview.Segments).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textLines(part.Preview.Segments).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -661,7 +661,7 @@ func bodyText(body []byte) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = segments(text.Segments).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textLines(text.Segments).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

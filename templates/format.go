@@ -121,7 +121,7 @@ func viaAddr(s *hook.Summary) string {
 	if err != nil {
 		host = s.RemoteAddr
 	}
-	if host == "" || host == s.ClientAddr {
+	if host == "" || host == sender(s) {
 		return ""
 	}
 	return s.RemoteAddr

@@ -46,8 +46,10 @@ func sampleRequest() *hook.Request {
 			BodySize: int64(len(body)), ResponseStatus: 201,
 		},
 		Headers: []hook.Header{
-			{Name: "Host", Value: "hooks.example.com"}, {Name: "Content-Type", Value: "application/json; charset=utf-8"},
-			{Name: "Stripe-Signature", Value: "t=1,v1=ab"}, {Name: "X-Forwarded-For", Value: "54.187.174.169"},
+			{Name: "Host", Value: "hooks.example.com"},
+			{Name: "Content-Type", Value: "application/json; charset=utf-8"},
+			{Name: "Stripe-Signature", Value: "t=1,v1=ab"},
+			{Name: "X-Forwarded-For", Value: "54.187.174.169"},
 		},
 		Trailers: []hook.Header{{Name: "X-Checksum", Value: "77"}},
 		Body:     []byte(body),

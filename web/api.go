@@ -84,7 +84,7 @@ func readJSON(r *http.Request, document any) error {
 	if err := json.UnmarshalDecode(dec, document, json.RejectUnknownMembers(true)); err != nil {
 		return jsonError(err)
 	}
-	if _, err := dec.ReadToken(); err != io.EOF {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return hook.Errorf(hook.Malformed, "The body has to be one JSON document and nothing behind it.")
 	}
 	return nil

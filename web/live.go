@@ -296,6 +296,9 @@ func (s *Server) homeFrames(by hook.Actor, page templates.Page, b *live.Batch) [
 			frame.Removed = append(frame.Removed, text)
 		}
 	}
+	if len(frame.Items)+len(frame.Removed) == 0 {
+		return nil // it is not even told that others have traffic
+	}
 	return [][]byte{encode(frame)}
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"errors"
 	"io"
 	"mime"
@@ -8,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/a-h/templ"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
@@ -26,7 +29,7 @@ func (s *Server) serveSite(w http.ResponseWriter, r *http.Request, target string
 	_ = conn.SetWriteDeadline(time.Now().Add(exchangeTimeout))
 
 	rawPath, _, _ := strings.Cut(target, "?")
-	r = withPath(r, rawPath)
+	r = withNonce(withPath(r, rawPath))
 	s.setSecurityHeaders(w, r)
 	rt, err := s.match(w, r)
 	if err == nil && rt.access == anyHost {
@@ -157,15 +160,27 @@ func (s *Server) setSecurityHeaders(w http.ResponseWriter, r *http.Request) {
 // contentPolicy names the directory of our own scripts and styles, never 'self': an answer of a capture URL on the same
 // host would be "self" as well. A host that is not ours gets no sources, its name may not even belong into a policy.
 func (s *Server) contentPolicy(r *http.Request) string {
-	static, socket := "'none'", ""
-	if s.Site.Known(r) {
+	code, fonts, socket := "'none'", "'none'", ""
+	if nonce := templ.GetNonce(r.Context()); nonce != "" {
+		code = "'nonce-" + nonce + "'"
+	} else if s.Site.Known(r) {
 		origin := s.Site.Origin(r)
-		static = origin + s.Site.BasePath() + "/static/"
+		code = origin + s.Site.BasePath() + static.Prefix
+		fonts = code
 		socket = " ws" + strings.TrimPrefix(origin, "http") // for browsers whose 'self' does not cover ws: and wss:
 	}
-	return "default-src 'none'; script-src " + static + "; style-src " + static + "; img-src 'self' data:; " +
-		"connect-src 'self'" + socket + "; font-src " + static + "; form-action 'self'; base-uri 'none'; " +
+	return "default-src 'none'; script-src " + code + "; style-src " + code + "; img-src 'self' data:; " +
+		"connect-src 'self'" + socket + "; font-src " + fonts + "; form-action 'self'; base-uri 'none'; " +
 		"frame-ancestors 'none'; object-src 'none'; require-trusted-types-for 'script'; trusted-types hookkeeper"
+}
+
+// withNonce gives a nonce to pages of an IPv6 address: a policy can name no such host (CSP level 3, host-source), and
+// browsers ignore a source that tries.
+func withNonce(r *http.Request) *http.Request {
+	if !strings.HasPrefix(r.Host, "[") {
+		return r
+	}
+	return r.WithContext(templ.WithNonce(r.Context(), rand.Text()))
 }
 
 // readBody reads what the route takes, within its limit.

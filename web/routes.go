@@ -179,8 +179,6 @@ func withTarget(r *http.Request, target string) *http.Request {
 	return &r2
 }
 
-// cleanPath reports whether a raw path has the one form in which the dashboard knows it: nothing in our paths needs
-// escaping, so an escape is somebody else's idea, like "//", "/../" and a trailing slash.
-func cleanPath(p string) bool {
-	return strings.HasPrefix(p, "/") && !strings.ContainsAny(p, "%\\") && path.Clean(p) == p
-}
+// cleanPath reports whether a raw path has the one form in which the dashboard knows it, without "//", "/../" and a slash at
+// its end. An escape is no part of any of our paths, so it just finds nothing.
+func cleanPath(p string) bool { return strings.HasPrefix(p, "/") && path.Clean(p) == p }

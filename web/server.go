@@ -54,10 +54,11 @@ type Server struct {
 	Options
 	routes     []route
 	mux        *http.ServeMux
-	sessions   *sessions
+	sessions   sessions
 	sockets    *sockets
 	operations []templates.APIOperation // of the API, for its page
 
+	canary   canary
 	claimed  atomic.Bool // there is a user: set-up is over
 	draining atomic.Bool
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -40,10 +39,9 @@ const (
 // Nothing is stored for a visitor who has not logged in.
 type sessions struct {
 	plain, secure *scs.SessionManager
-	touches       touches
 }
 
-func newSessions(st *store.Store, lifetime time.Duration) *sessions {
+func newSessions(st *store.Store, lifetime time.Duration) sessions {
 	manager := func(name string, secure bool) *scs.SessionManager {
 		m := scs.New()
 		m.Store = st
@@ -56,7 +54,7 @@ func newSessions(st *store.Store, lifetime time.Duration) *sessions {
 		m.Cookie.Path = "/"
 		return m
 	}
-	return &sessions{plain: manager(sessionCookie, false), secure: manager(hostPrefix+sessionCookie, true)}
+	return sessions{plain: manager(sessionCookie, false), secure: manager(hostPrefix+sessionCookie, true)}
 }
 
 // hashSession returns what the store knows a session by, as scs computes it. It is all that leaves this file.
@@ -138,38 +136,10 @@ func (s *Server) sessionOwner(ctx context.Context, m *scs.SessionManager) (hook.
 	return u, nil
 }
 
-const (
-	touchEvery   = 5 * time.Minute
-	touchTimeout = time.Second
-	maxTouches   = 10_000 // sessions remembered; beyond that some are noted again sooner
-)
+const touchTimeout = time.Second
 
-// touches remembers which sessions were noted as used a short while ago.
-type touches struct {
-	mu sync.Mutex
-	at map[string]time.Time
-}
-
-// due reports whether it is time to note a session again, and takes it as noted.
-func (t *touches) due(session string, now time.Time) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if now.Sub(t.at[session]) < touchEvery {
-		return false
-	}
-	if t.at == nil || len(t.at) >= maxTouches {
-		t.at = map[string]time.Time{}
-	}
-	t.at[session] = now
-	return true
-}
-
-// touchSession notes that a session is in use, every few minutes at most. That is no part of any answer: when it fails,
-// the session is noted later.
+// touchSession notes that a session is in use. That is no part of any answer: when it fails, the next request does it.
 func (s *Server) touchSession(ctx context.Context, session string) {
-	if !s.sessions.touches.due(session, time.Now()) {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, touchTimeout)
 	defer cancel()
 	if err := s.Store.TouchSession(ctx, session); err != nil {
@@ -201,7 +171,7 @@ func (s *Server) keepSession(r *http.Request, epoch int64) error {
 }
 
 // save stores what the handler changed in the session and sets its cookie. It is called before anything is written.
-func (ss *sessions) save(w http.ResponseWriter, r *http.Request) error {
+func (sessions) save(w http.ResponseWriter, r *http.Request) error {
 	m := visitorOf(r).session
 	if m == nil {
 		return nil
@@ -212,7 +182,6 @@ func (ss *sessions) save(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		ss.touches.due(hashSession(token), time.Now()) // storing it noted it
 		m.WriteSessionCookie(ctx, w, token, expires)
 	case scs.Destroyed:
 		m.WriteSessionCookie(ctx, w, "", time.Time{})

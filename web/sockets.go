@@ -148,8 +148,8 @@ func (s *Server) CheckSockets(ctx context.Context) {
 }
 
 func (s *Server) viewerValid(ctx context.Context, v viewer) (bool, error) {
-	_, found, err := s.Store.FindCtx(ctx, v.session)
-	if err != nil || !found {
+	valid, err := s.Store.SessionValid(ctx, v.session)
+	if err != nil || !valid {
 		return false, err
 	}
 	u, err := s.Store.User(ctx, v.user)

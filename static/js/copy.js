@@ -2,8 +2,7 @@
 // request whose text it is.
 
 import { fetchFragment, Moved } from "./fragment.js";
-
-const shownFor = 1500; // milliseconds that a button says what it did
+import { say } from "./say.js";
 
 /** Makes every copy button of the page work, those that come later too. */
 export function startCopying() {
@@ -65,25 +64,4 @@ async function copy(text) {
   if (!copied) {
     throw new Error("the browser does not let us copy");
   }
-}
-
-/** Shows a word on a button for a moment, and tells it to screen readers. */
-export function say(button, word) {
-  button.dataset.label ??= button.textContent;
-  button.style.minWidth = `${button.offsetWidth}px`;
-  button.textContent = word;
-  button.classList.add("done");
-  announce(word);
-  clearTimeout(Number(button.dataset.timer));
-  button.dataset.timer = String(setTimeout(() => {
-    button.textContent = button.dataset.label;
-    button.classList.remove("done");
-    button.style.minWidth = "";
-  }, shownFor));
-}
-
-function announce(word) {
-  const region = document.getElementById("said");
-  region.textContent = "";
-  requestAnimationFrame(() => (region.textContent = word));
 }

@@ -1,7 +1,7 @@
 // Forms that change nothing on the page that shows them are sent without leaving it.
 
-import { say } from "./copy.js";
 import { post } from "./fragment.js";
+import { say } from "./say.js";
 
 /** Sends every form with data-quiet in the background; its button says the word that data-quiet has. */
 export function startForms() {

@@ -5,6 +5,7 @@ import { Detail } from "./detail.js";
 import { fetchFragment, Moved, post } from "./fragment.js";
 import { startKeys } from "./keys.js";
 import { RequestList } from "./list.js";
+import { announce } from "./say.js";
 import { showState, showTrouble, Socket } from "./socket.js";
 
 const seenAfter = 10_000; // milliseconds that new rows stand before a reader's eyes before they count as seen
@@ -57,9 +58,11 @@ class Inspector {
         this.#state = state;
         this.#showState();
       },
+      onReturn: () => this.#reload(),
     });
     document.addEventListener("click", (event) => this.#onClick(event));
     document.addEventListener("submit", (event) => this.#onSubmit(event));
+    document.addEventListener("focusin", (event) => this.#onFocus(event.target));
     document.addEventListener("scroll", () => this.#onScroll(), { capture: true, passive: true });
     document.addEventListener("visibilitychange", () => this.#onVisible());
     addEventListener("popstate", () => this.#onPopState());
@@ -88,7 +91,7 @@ class Inspector {
         this.#onReset();
         break;
       case "changed":
-        this.#reloadAddress();
+        this.#reload();
         break;
       case "deleted":
         this.#socket.end();
@@ -122,18 +125,27 @@ class Inspector {
     this.#showNews();
   }
 
-  async #reloadAddress() {
+  // The capture URL was changed, or the page was away: then deletions were told to nobody.
+  async #reload() {
+    const upTo = this.#latest;
     try {
       const page = await fetchFragment(this.#path, "list");
-      const address = page.getElementById("address");
-      document.getElementById("address").replaceWith(address);
-      this.#name = address.dataset.name;
-      document.querySelector("[data-crumb]").textContent = this.#name;
-      document.querySelector("h1").textContent = this.#name;
-      this.#setTitle();
+      this.#showAddress(page.getElementById("address"));
+      this.#list.compare(page, upTo);
+      if (upTo === this.#latest) {
+        this.#list.showKept(Number(page.getElementById("scroller").dataset.kept), this.#waiting);
+      }
     } catch (error) {
       this.#leave(error);
     }
+  }
+
+  #showAddress(address) {
+    document.getElementById("address").replaceWith(address);
+    this.#name = address.dataset.name;
+    document.querySelector("[data-crumb]").textContent = this.#name;
+    document.querySelector("h1").textContent = this.#name;
+    this.#setTitle();
   }
 
   // ---- What is new ----
@@ -151,7 +163,11 @@ class Inspector {
   #showNews() {
     const waiting = this.#waiting;
     const pill = document.getElementById("pill");
-    pill.hidden = waiting === 0 || this.#paused;
+    const hidden = waiting === 0 || this.#paused;
+    if (pill.hidden && !hidden) {
+      announce("New requests"); // once, not with each of them
+    }
+    pill.hidden = hidden;
     pill.textContent = `${waiting.toLocaleString("en")} new ↑`;
     this.#showState();
     if (this.#isFollowing && !document.hidden) {
@@ -206,9 +222,12 @@ class Inspector {
   async #showList(query) {
     try {
       const received = await this.#list.show(query);
+      if (received === undefined) {
+        return;
+      }
       this.#received = Math.max(this.#received, received);
       if (this.#list.isNewest) {
-        this.#shown = received;
+        this.#shown = this.#isFollowing ? this.#received : received;
       }
       this.#showNews();
       this.#waitForSeen();
@@ -241,7 +260,7 @@ class Inspector {
   }
 
   async #markSeen() {
-    if (!this.#list.rows.querySelector(".unread") || !(await post(`${this.#path}/seen`, { up_to: this.#latest }))) {
+    if (!this.#list.rows.querySelector(".unread") || !(await post(`${this.#path}/seen`, { up_to: this.#list.first }))) {
       return;
     }
     for (const row of this.#list.rows.querySelectorAll(".unread")) {
@@ -317,12 +336,21 @@ class Inspector {
     const row = this.#list.row(this.#detail.id);
     this.#detail.close();
     row?.querySelector("a").focus({ preventScroll: true });
+    this.#moved = this.#isScrolled; // the focus came back to the list by itself
+    this.#showNews();
   }
 
   async #onSubmit(event) {
     if (event.target.id === "seen") {
       event.preventDefault();
       await this.#markSeen();
+    }
+  }
+
+  // Who has come to a row with the keyboard reads it: it must not move away.
+  #onFocus(target) {
+    if (this.#list.rows.contains(target) && target.matches(":focus-visible")) {
+      this.#moved = true;
     }
   }
 

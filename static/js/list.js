@@ -15,6 +15,7 @@ export class RequestList {
   #calm = 0;
   #filling = false;
   #waiting = 0;
+  #loading = null; // the page of the list that is being fetched; frames wait until it is there
   #onDrawn;
 
   /** path is the capture URL's page; onDrawn is called after rows were added or removed. */
@@ -32,9 +33,9 @@ export class RequestList {
     return document.getElementById("rows");
   }
 
-  /** Whether the list starts with the newest request, and not somewhere further down. */
+  /** Whether the list starts with the newest request, and not somewhere further down, or will once it is fetched. */
   get isNewest() {
-    return "newest" in this.scroller.dataset;
+    return this.#loading?.isNewest ?? "newest" in this.scroller.dataset;
   }
 
   /** The id of the first row, "" when there is none. */
@@ -61,7 +62,7 @@ export class RequestList {
       next.left_out += dropped.left_out + count(dropped);
       this.#frames.unshift(next);
     }
-    if (!this.#drawing) {
+    if (!this.#drawing && !this.#loading) {
       const draw = () => this.#draw();
       this.#drawing = document.hidden ? setTimeout(draw, hiddenPause) : requestAnimationFrame(draw);
     }
@@ -71,13 +72,16 @@ export class RequestList {
 
   /** Draws what waits at once: a page that was hidden is looked at again. */
   flush() {
-    if (this.#frames.length > 0) {
+    if (this.#frames.length > 0 && !this.#loading) {
       this.#draw();
     }
   }
 
   #draw() {
     this.#drawing = 0;
+    if (this.#loading) {
+      return;
+    }
     for (const frame of this.#frames.splice(0)) {
       this.#insert([...parse(frame.html).children], frame.left_out);
     }
@@ -126,6 +130,7 @@ export class RequestList {
 
   /** Removes the rows for which gone returns true. */
   remove(gone) {
+    this.flush();
     for (const row of this.rows.querySelectorAll("[data-id]")) {
       if (gone(row.dataset.id)) {
         row.remove();
@@ -170,18 +175,62 @@ export class RequestList {
     link.href = `${this.#path}?before=${last.dataset.id}`;
   }
 
-  /** Shows another page of the list: query is "", "?before=…" or "?after=…". Rejects with a Moved as fetchFragment. */
+  /**
+   * Shows another page of the list: query is "", "?before=…" or "?after=…". Returns how many requests had ever been
+   * received by then, undefined when another call was faster. Rejects with a Moved as fetchFragment.
+   */
   async show(query = "") {
-    const page = await fetchFragment(this.#path + query, "list");
-    this.#frames = [];
+    this.flush();
+    const loading = { isNewest: query === "" };
+    this.#loading = loading;
+    let page;
+    try {
+      page = await fetchFragment(this.#path + query, "list");
+    } finally {
+      if (loading === this.#loading) {
+        this.#loading = null;
+      }
+    }
+    if (this.#loading) {
+      return undefined;
+    }
     for (const id of ["scroller", "count", "kept", "seen", "clear"]) {
       document.getElementById(id).replaceWith(page.getElementById(id));
     }
     this.kept = Number(this.scroller.dataset.kept);
     this.#waiting = 0;
+    this.#addMeanwhile(loading.isNewest ? this.#frames.splice(0) : []);
     this.#showRest();
     this.#onDrawn();
     return Number(this.scroller.dataset.received);
+  }
+
+  // Adds what came while the list was fetched: the page may have been made before or after it.
+  #addMeanwhile(frames) {
+    const newest = this.first;
+    for (const frame of frames) {
+      const rows = [...parse(frame.html).children];
+      const fresh = rows.filter((row) => row.dataset.id > newest);
+      this.#insert(fresh, fresh.length < rows.length ? 0 : frame.left_out);
+      this.kept = frame.kept;
+    }
+    if (frames.length > 0) {
+      this.#trim();
+      this.showKept(this.kept, 0);
+    }
+  }
+
+  /**
+   * Removes the rows that a newly fetched page of the newest requests shows to be gone, of those up to the id upTo: what
+   * is not on the page, and at the end of the list what is more than is kept, because the oldest go first.
+   */
+  compare(page, upTo) {
+    const there = new Set([...page.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id));
+    const end = page.getElementById("foot").hidden ? "" : [...there].at(-1);
+    this.remove((id) => id <= upTo && id >= end && !there.has(id));
+    const known = [...this.rows.querySelectorAll("[data-id]")].map((row) => row.dataset.id).filter((id) => id <= upTo);
+    const gone = new Set(known.slice(Number(page.getElementById("scroller").dataset.kept)));
+    this.remove((id) => gone.has(id));
   }
 
   /** Fetches the rows that a gap stands for, a page of them at a time. */
@@ -198,6 +247,8 @@ export class RequestList {
     } else {
       label(element);
     }
+    this.#trim();
+    this.#showRest();
     this.#onDrawn();
   }
 
@@ -211,10 +262,6 @@ export class RequestList {
       let element;
       while ((element = this.rows.querySelector(".gap")) && this.#rowsAbove(element) < mostRows) {
         await this.fill(element);
-      }
-      if (!this.#frames.length) {
-        this.#trim();
-        this.#showRest();
       }
     } catch {
       // The gap stays, with its button.

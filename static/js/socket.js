@@ -13,12 +13,17 @@ const sessionEnded = 1008;
 const tooSlow = 1013;
 const gone = 4404;
 
-/** Keeps a socket open. It calls onFrame with each frame and onState with "live", "reconnecting" or "offline". */
+/**
+ * Keeps a socket open. It calls onFrame with each frame, onState with "live", "reconnecting" or "offline", and onReturn
+ * when it is open again after it was lost.
+ */
 export class Socket {
   #path;
   #after;
   #onFrame;
   #onState;
+  #onReturn;
+  #wasOpen = false;
   #socket = null;
   #timer = 0;
   #failures = 0;
@@ -27,11 +32,12 @@ export class Socket {
   #ended = false;
 
   /** after() returns the last id that the page knows, "" when it needs none. */
-  constructor(path, { after = () => "", onFrame, onState }) {
+  constructor(path, { after = () => "", onFrame, onState, onReturn }) {
     this.#path = path;
     this.#after = after;
     this.#onFrame = onFrame;
     this.#onState = onState;
+    this.#onReturn = onReturn;
     addEventListener("online", () => this.#reconnect(0));
     addEventListener("offline", () => this.#drop("offline"));
     addEventListener("pageshow", (event) => event.persisted && this.#reconnect(0));
@@ -60,6 +66,10 @@ export class Socket {
     socket.onopen = () => {
       this.#failures = 0;
       this.#onState("live");
+      if (this.#wasOpen) {
+        this.#onReturn();
+      }
+      this.#wasOpen = true;
       this.#lastVisible = 0;
       this.#tellVisible();
     };

@@ -1,6 +1,6 @@
 // The list of capture URLs, kept current: a line is replaced when something arrives for it.
 
-import { parse } from "./fragment.js";
+import { fetchFragment, Moved, parse } from "./fragment.js";
 import { showState, showTrouble, Socket } from "./socket.js";
 
 /** Connects the list of capture URLs, on the page that has it. */
@@ -10,21 +10,20 @@ export function startURLs() {
     return;
   }
   const title = document.title;
-  const waiting = new Map(); // id → HTML of the newest line
+  const waiting = new Map(); // id → its newest line
   let changed = new Set(); // ids of what arrived while nobody looked
   let drawing = 0;
 
   const draw = () => {
     drawing = 0;
-    for (const [id, html] of waiting) {
-      const line = parse(html);
+    for (const [id, line] of waiting) {
       const old = list.querySelector(`[data-id="${CSS.escape(id)}"]`);
       if (!old) {
         list.prepend(line);
       } else if (!old.contains(document.activeElement)) {
         old.replaceWith(line);
       } else {
-        refresh(old, line.firstElementChild);
+        refresh(old, line);
       }
     }
     waiting.clear();
@@ -42,8 +41,30 @@ export function startURLs() {
     drawing ||= document.hidden ? setTimeout(draw, 1000) : requestAnimationFrame(draw);
   };
 
+  // What happened while the page was away was told to nobody.
+  const readAgain = async () => {
+    try {
+      const page = await fetchFragment(location.href, "list");
+      const lines = [...page.getElementById("urls").children];
+      const there = new Set(lines.map((line) => line.dataset.id));
+      for (const line of [...list.children].filter((line) => !there.has(line.dataset.id))) {
+        line.remove();
+      }
+      for (const line of lines.reverse()) {
+        waiting.set(line.dataset.id, line);
+      }
+      schedule();
+    } catch (error) {
+      if (!(error instanceof Moved)) {
+        throw error;
+      }
+      location.assign(error.url);
+    }
+  };
+
   new Socket(document.getElementById("live").dataset.socket, {
     onState: showState,
+    onReturn: readAgain,
     onFrame: (frame) => {
       if (frame.type === "degraded") {
         showTrouble("Degraded", frame.message);
@@ -55,7 +76,7 @@ export function startURLs() {
         return;
       }
       for (const { id, html } of frame.items ?? []) {
-        waiting.set(id, html);
+        waiting.set(id, parse(html).firstElementChild);
         if (document.hidden) {
           changed.add(id);
         }

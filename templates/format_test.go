@@ -1,0 +1,93 @@
+package templates
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+func TestAges(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration][2]string{
+		-time.Hour:                   {"now", "just now"}, // a clock that was set back
+		999 * time.Millisecond:       {"now", "just now"},
+		time.Second:                  {"1 s", "1 second ago"},
+		59 * time.Second:             {"59 s", "59 seconds ago"},
+		time.Minute:                  {"1 min", "1 minute ago"},
+		time.Hour - time.Millisecond: {"59 min", "59 minutes ago"},
+		time.Hour:                    {"1 h", "1 hour ago"},
+		47 * time.Hour:               {"1 d", "1 day ago"},
+		29 * 24 * time.Hour:          {"29 d", "29 days ago"},
+		30 * 24 * time.Hour:          {"24 Oct 2026", "24 Oct 2026"},
+	} {
+		if got := age(now, now.Add(-d)); got != want[0] {
+			t.Errorf("age of %v: %q, want %q", d, got, want[0])
+		}
+		if got := ageLong(now, now.Add(-d)); got != want[1] {
+			t.Errorf("long age of %v: %q, want %q", d, got, want[1])
+		}
+	}
+}
+
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ path, query, list, common, rest string }{
+		{"/in/x", "", "/", "/in/x", ""},
+		{"/in/x/", "", "/", "/in/x", "/"},
+		{"/in/x/a//b/..", "", "/a//b/..", "/in/x", "/a//b/.."},
+		{"/in/x", "a=1", "/?a=1", "/in/x", "?a=1"},
+		{"/in/x/x", "x", "/x?x", "/in/x", "/x?x"},
+	} {
+		s := &hook.Summary{Path: test.path, Query: test.query}
+		if got := target(s); got != test.list {
+			t.Errorf("%s: the list has %q, want %q", test.path, got, test.list)
+		}
+		if common, rest := slugPart(s); common != test.common || rest != test.rest {
+			t.Errorf("%s: split into %q and %q, want %q and %q", test.path, common, rest, test.common, test.rest)
+		}
+	}
+}
+
+func TestSenders(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ client, remote, sender, via string }{
+		{"203.0.113.9", "203.0.113.9:443", "203.0.113.9", ""},
+		{"203.0.113.9", "10.0.0.2:443", "203.0.113.9", "10.0.0.2:443"},
+		{"2001:db8::1", "[2001:db8::1]:443", "2001:db8::1", ""},
+		{"", "10.0.0.2:443", "10.0.0.2", ""},
+		{"", "", "", ""},
+	} {
+		s := &hook.Summary{ClientAddr: test.client, RemoteAddr: test.remote}
+		if got := sender(s); got != test.sender {
+			t.Errorf("%+v: sender %q", test, got)
+		}
+		if got := viaAddr(s); got != test.via {
+			t.Errorf("%+v: via %q", test, got)
+		}
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ got, want string }{
+		{counted(1, "request", "requests"), "1 request"},
+		{counted(1204, "request", "requests"), "1,204 requests"},
+		{sentence("is empty: type one"), "Is empty: type one."},
+		{sentence("éa."), "Éa."},
+		{exactSize(1842), "1,842 bytes"},
+		{exactSize(12_000), "12.0 KB (12,000 bytes)"},
+		{keptText(1204, hook.Keep{Requests: 10_000}), "1,204 kept · oldest goes at 10,000"},
+		{shortName("ann@example.com"), "ann"},
+		{mediaType("text/html ; charset=x"), "text/html"},
+		{methodClass("PATCH"), "method patch"},
+		{methodClass("M-SEARCH"), "method"},
+		{statusClass(204) + statusClass(404) + statusClass(503), "goodwarnbad"},
+		{statusText(200) + "|" + statusText(299), "200 OK|299"},
+		{FieldErrors{{Location: "response.headers[2].name", Message: "is bad"}, {Location: "response.headers", Message: "too many"}}.headers(), "header 3 is bad; too many"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%q, want %q", test.got, test.want)
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// schemas reads what openapi.json says about documents.
+type schemas struct {
+	t   *testing.T
+	doc map[string]any
+}
+
+func readSchemas(t *testing.T) schemas {
+	t.Helper()
+	var doc map[string]any
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		t.Fatal(err)
+	}
+	return schemas{t, doc}
+}
+
+// at follows a JSON pointer with its # in front.
+func (s schemas) at(ref string) map[string]any {
+	s.t.Helper()
+	node := s.doc
+	for _, name := range strings.Split(ref, "/")[1:] {
+		next, ok := node[name].(map[string]any)
+		if !ok {
+			s.t.Fatalf("openapi.json has no %s", ref)
+		}
+		node = next
+	}
+	return node
+}
+
+// inputExample returns the example of a request body.
+func (s schemas) inputExample(name string) any {
+	content := s.at("#/components/requestBodies/" + name)["content"].(map[string]any)
+	return content["application/json"].(map[string]any)["example"]
+}
+
+// resolve follows $ref.
+func (s schemas) resolve(node map[string]any) map[string]any {
+	for {
+		ref, ok := node["$ref"].(string)
+		if !ok {
+			return node
+		}
+		node = s.at(ref)
+	}
+}
+
+// properties returns the properties of an object's schema and which are required, those of allOf included.
+func (s schemas) properties(schema map[string]any) (props map[string]any, required []string) {
+	props = map[string]any{}
+	all, _ := schema["allOf"].([]any)
+	for _, part := range all {
+		more, needed := s.properties(s.resolve(part.(map[string]any)))
+		maps.Copy(props, more)
+		required = append(required, needed...)
+	}
+	own, _ := schema["properties"].(map[string]any)
+	maps.Copy(props, own)
+	needed, _ := schema["required"].([]any)
+	for _, name := range needed {
+		required = append(required, name.(string))
+	}
+	return props, required
+}
+
+// check compares a document with a schema: types, and exactly the documented fields, all of them there.
+func (s schemas) check(where string, schema map[string]any, value any) {
+	s.t.Helper()
+	schema = s.resolve(schema)
+	switch v := value.(type) {
+	case map[string]any:
+		if len(schema) == 1 && schema["type"] == "object" {
+			return
+		}
+		props, required := s.properties(schema)
+		names := slices.Sorted(maps.Keys(props))
+		if diff := cmp.Diff(names, slices.Sorted(maps.Keys(v))); diff != "" {
+			s.t.Errorf("%s: fields (-documented +there):\n%s", where, diff)
+		}
+		slices.Sort(required)
+		if diff := cmp.Diff(names, required); diff != "" {
+			s.t.Errorf("%s: not every field is required:\n%s", where, diff)
+		}
+		for name, prop := range props {
+			s.check(where+"."+name, prop.(map[string]any), v[name])
+		}
+	case []any:
+		s.checkType(where, schema, "array")
+		for i, item := range v {
+			s.check(fmt.Sprintf("%s[%d]", where, i), schema["items"].(map[string]any), item)
+		}
+	case string:
+		s.checkType(where, schema, "string")
+		if schema["format"] == "date-time" && !apiTimePattern.MatchString(v) {
+			s.t.Errorf("%s: time %q", where, v)
+		}
+	case bool:
+		s.checkType(where, schema, "boolean")
+	case nil:
+		s.checkType(where, schema, "null")
+	default:
+		s.checkType(where, schema, "integer")
+	}
+}
+
+var apiTimePattern = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$`)
+
+func (s schemas) checkType(where string, schema map[string]any, got string) {
+	s.t.Helper()
+	types, ok := schema["type"].([]any)
+	if !ok {
+		types = []any{schema["type"]}
+	}
+	if !slices.Contains(types, any(got)) {
+		s.t.Errorf("%s: is %s, documented as %v", where, got, types)
+	}
+}
+
+// The document has every route of the API, and the API every operation of the document.
+func TestOpenAPIRoutes(t *testing.T) {
+	s := readSchemas(t)
+	var documented []string
+	for path, item := range s.at("#/paths") {
+		for method, operation := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			documented = append(documented, strings.ToUpper(method)+" "+path)
+			for status, response := range operation.(map[string]any)["responses"].(map[string]any) {
+				if !regexp.MustCompile(`^[2-5]\d\d$`).MatchString(status) || s.resolve(response.(map[string]any))["description"] == nil {
+					t.Errorf("%s %s: response %s", method, path, status)
+				}
+			}
+		}
+	}
+	var routes []string
+	for _, rt := range newSite(t).web.routes {
+		if strings.Contains(rt.pattern, " /api/v1/") {
+			routes = append(routes, rt.pattern)
+		}
+	}
+	slices.Sort(documented)
+	slices.Sort(routes)
+	if diff := cmp.Diff(routes, documented); diff != "" {
+		t.Errorf("routes (-routes.go +openapi.json):\n%s", diff)
+	}
+}
+
+// What the API answers has the documented fields, and so have the examples.
+func TestOpenAPIResponses(t *testing.T) {
+	s := newSite(t)
+	docs := readSchemas(t)
+	u := s.user(false)
+	text := s.token(u)
+	captureURL := storetest.CaptureURLOf(t, s.store, u)
+	request := s.request(captureURL.ID, "\xff")
+	id := captureURL.ID.Text(hook.CaptureURLPrefix)
+	for _, test := range []struct{ method, path, body, schema string }{
+		{"POST", "/api/v1/capture-urls", `{"name":"a","keep":{"days":7},"response":{"headers":[{"name":"X-A","value":"b"}]}}`, "CaptureURL"},
+		{"GET", "/api/v1/capture-urls", "", "CaptureURLList"},
+		{"GET", "/api/v1/capture-urls/" + id, "", "CaptureURL"},
+		{"PATCH", "/api/v1/capture-urls/" + id, `{"paused":true}`, "CaptureURL"},
+		{"GET", "/api/v1/capture-urls/" + id + "/requests", "", "RequestList"},
+		{"GET", "/api/v1/capture-urls/" + id + "/requests/latest", "", "Request"},
+		{"GET", "/api/v1/requests/" + request.ID.Text(hook.RequestPrefix), "", "Request"},
+		{"PATCH", "/api/v1/capture-urls/" + id, `{"name":""}`, "Problem"},
+		{"GET", "/api/v1/requests/x", "", "Problem"},
+	} {
+		a := s.api(text, test.method, test.path, test.body)
+		docs.check(test.method+" "+test.path, docs.at("#/components/schemas/"+test.schema), any(a.decode(t)))
+	}
+	for name, response := range docs.at("#/components/responses") {
+		content, _ := response.(map[string]any)["content"].(map[string]any)
+		for _, media := range content {
+			if example, ok := media.(map[string]any)["example"]; ok {
+				docs.check("example of "+name, media.(map[string]any)["schema"].(map[string]any), example)
+			}
+		}
+	}
+}
+
+// What the document says an input may have is what the API takes, and its examples are taken.
+func TestOpenAPIInputs(t *testing.T) {
+	s := newSite(t)
+	docs := readSchemas(t)
+	text := s.token(s.user(false))
+	whole := map[string]any{}
+	for name := range docs.at("#/components/schemas/CaptureURLInput/properties") {
+		whole[name] = nil
+	}
+	for name, schema := range map[string]string{"keep": "KeepInput", "response": "ResponseInput"} {
+		part := map[string]any{}
+		for field := range docs.at("#/components/schemas/" + schema + "/properties") {
+			part[field] = nil
+		}
+		whole[name] = part
+	}
+	whole["name"] = "a"
+	body, _ := json.Marshal(whole)
+	wantStatus(t, string(body), s.api(text, "POST", "/api/v1/capture-urls", string(body)), 201)
+	example, _ := json.Marshal(docs.inputExample("NewCaptureURL"))
+	wantStatus(t, string(example), s.api(text, "POST", "/api/v1/capture-urls", string(example)), 201)
+}
+
+func TestOpenAPIServed(t *testing.T) {
+	s := newSite(t, publicURL("https://hooks.example/team"))
+	a := s.browser().get("/team/api/openapi.json", "Host", "hooks.example")
+	wantStatus(t, "openapi.json", a, 200)
+	if diff := cmp.Diff([]any{map[string]any{"url": "https://hooks.example/team"}}, a.decode(t)["servers"]); diff != "" {
+		t.Errorf("servers:\n%s", diff)
+	}
+	if strings.Count(string(openAPI), serversMember) != 1 {
+		t.Error("openapi.json does not say where the server's address goes")
+	}
+	wantStatus(t, "docs", s.browser().get("/team/api/docs", "Host", "hooks.example"), 200)
+}
+
+// Every operation is on the page, with its parameters and examples.
+func TestAPIOperations(t *testing.T) {
+	s := newSite(t)
+	operations := s.web.operations
+	if len(operations) != 11 {
+		t.Errorf("%d operations", len(operations))
+	}
+	for _, op := range operations {
+		if op.ID == "" || op.Group == "" || op.Summary == "" || len(op.Statuses) < 3 ||
+			(op.Method == http.MethodPost || op.Method == http.MethodPatch) != (op.Request != "") {
+			t.Errorf("%+v", op)
+		}
+		if op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/body") && op.Response == "" {
+			t.Errorf("%s %s has no example", op.Method, op.Path)
+		}
+		if strings.Contains(op.Path, "{id}") && (len(op.Parameters) == 0 || op.Parameters[0].Name != "id" || op.Parameters[0].Description == "") {
+			t.Errorf("%s %s: parameters %+v", op.Method, op.Path, op.Parameters)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package web
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+func TestChangePassword(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	here, there := s.loggedIn(u), s.loggedIn(u)
+	const next = "a better password"
+	for what, form := range map[string][]string{
+		"wrong old one": {"current", "wrong password", "password", next},
+		"no old one":    {"password", next},
+		"too short":     {"current", testPassword, "password", "short"},
+		"too long":      {"current", testPassword, "password", strings.Repeat("x", hook.MaxPasswordLen+1)},
+	} {
+		wantStatus(t, what, here.post("/settings/password", form...), http.StatusUnprocessableEntity)
+	}
+	wantStatus(t, "the other browser before", there.get("/settings"), http.StatusOK)
+
+	var ended []string
+	before := here.cookie(sessionCookie)
+	mustRegister(t, s.web.sockets, viewer{session: hashSession(before), user: u.ID, epoch: u.SessionEpoch}, "here", &ended)
+	mustRegister(t, s.web.sockets, viewer{session: hashSession(there.cookie(sessionCookie)), user: u.ID}, "there", &ended)
+	wantRedirect(t, "change", here.post("/settings/password", "current", testPassword, "password", next), "/settings")
+	if !slices.Equal(ended, []string{"there"}) {
+		t.Errorf("sockets ended: %q", ended)
+	}
+	s.web.CheckSockets(t.Context())
+	if !slices.Equal(ended, []string{"there"}) {
+		t.Errorf("sockets ended later: %q", ended)
+	}
+	if here.cookie(sessionCookie) == before {
+		t.Error("the session kept its token")
+	}
+	wantStatus(t, "this browser", here.get("/settings"), http.StatusOK)
+	wantRedirect(t, "the other browser", there.get("/settings"), "/login?next=%2Fsettings")
+	there.setCookie(sessionCookie, before)
+	wantRedirect(t, "the old token", there.get("/settings"), "/login?next=%2Fsettings")
+	wantStatus(t, "the old password", s.browser().post("/login", "email", u.Email, "password", testPassword), http.StatusUnauthorized)
+	wantStatus(t, "the new password", s.browser().post("/login", "email", u.Email, "password", next), http.StatusSeeOther)
+}
+
+// Guessing the old password in the settings counts like guessing it at the login.
+func TestChangePasswordIsLimited(t *testing.T) {
+	s := newSite(t)
+	b := s.loggedIn(s.user(false))
+	for range hook.LoginFailures {
+		b.post("/settings/password", "current", "", "password", testPassword)
+	}
+	a := b.post("/settings/password", "current", testPassword, "password", testPassword)
+	wantStatus(t, "after too many", a, http.StatusTooManyRequests)
+}
+
+func TestSignOutEverywhere(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	here, there, other := s.loggedIn(u), s.loggedIn(u), s.loggedIn(s.user(false))
+	var ended []string
+	mustRegister(t, s.web.sockets, viewer{session: hashSession(here.cookie(sessionCookie)), user: u.ID}, "here", &ended)
+	wantRedirect(t, "sign out everywhere", here.post("/settings/sessions/end"), "/login")
+	wantRedirect(t, "here", here.get("/"), "/login?next=%2F")
+	wantRedirect(t, "there", there.get("/"), "/login?next=%2F")
+	wantStatus(t, "somebody else", other.get("/"), http.StatusOK)
+	if !slices.Equal(ended, []string{"here"}) {
+		t.Errorf("sockets ended: %q", ended)
+	}
+}
+
+var tokenText = regexp.MustCompile(`hk_[0-9a-z]{40,}`)
+
+func TestTokens(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	b := s.loggedIn(u)
+	wantStatus(t, "no name", b.post("/settings/tokens", "name", " "), http.StatusUnprocessableEntity)
+	wantStatus(t, "a control character", b.post("/settings/tokens", "name", "a\x00b"), http.StatusUnprocessableEntity)
+	a := b.post("/settings/tokens", "name", "deploy")
+	wantStatus(t, "create", a, http.StatusOK)
+	text := tokenText.FindString(a.body)
+	if text == "" || a.header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("no token in %s (%v)", a.body, a.header)
+	}
+	if strings.Contains(b.get("/settings").body, text) {
+		t.Error("the token is shown twice")
+	}
+	wantStatus(t, "use it", s.api(text, "GET", "/api/v1/capture-urls", ""), http.StatusOK)
+	own, err := s.store.Tokens(t.Context(), hook.Actor{UserID: u.ID})
+	if err != nil || len(own) != 1 || own[0].Hint != text[len(text)-4:] || own[0].Name != "deploy" {
+		t.Fatalf("%+v, %v", own, err)
+	}
+	path := "/settings/tokens/" + own[0].ID.Text(hook.TokenPrefix) + "/revoke"
+	wantStatus(t, "revoke another's", s.loggedIn(s.user(true)).post(path), http.StatusNotFound)
+	wantRedirect(t, "revoke", b.post(path), "/settings")
+	wantStatus(t, "use it again", s.api(text, "GET", "/api/v1/capture-urls", ""), http.StatusUnauthorized)
+	wantStatus(t, "revoke again", b.post(path), http.StatusNotFound)
+}
+
+func TestAddUser(t *testing.T) {
+	s := newSite(t)
+	b := s.loggedIn(s.user(true))
+	wantStatus(t, "no address", b.post("/settings/users", "email", "bob"), http.StatusUnprocessableEntity)
+	wantStatus(t, "an admin", b.post("/settings/users", "email", "root@example.com", "admin", "on"), http.StatusOK)
+	wantStatus(t, "twice", b.post("/settings/users", "email", "ROOT@example.com"), http.StatusUnprocessableEntity)
+	if u, err := s.store.UserByEmail(t.Context(), "root@example.com"); err != nil || !u.Admin {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+func TestDeleteUser(t *testing.T) {
+	s := newSite(t)
+	admin, heir := s.user(true), s.user(false)
+	b := s.loggedIn(admin)
+	path := func(u hook.User) string { return "/settings/users/" + u.ID.Text(hook.UserPrefix) + "/delete" }
+
+	s.user(true) // not the last admin, that would be another reason
+	wantStatus(t, "oneself", b.post(path(admin), "what", "delete"), http.StatusConflict)
+
+	owner := s.user(false)
+	captureURL := storetest.CaptureURLOf(t, s.store, owner)
+	wantStatus(t, "the question", b.get(path(owner)), http.StatusOK)
+	wantStatus(t, "without saying what becomes of the capture URL", b.post(path(owner)), http.StatusConflict)
+	wantStatus(t, "to nobody", b.post(path(owner), "what", "transfer", "transfer_to", "usr_x"), http.StatusUnprocessableEntity)
+	var ended []string
+	mustRegister(t, s.web.sockets, viewer{session: "x", user: owner.ID}, "owner", &ended)
+	wantRedirect(t, "transfer", b.post(path(owner), "what", "transfer", "transfer_to", heir.ID.Text(hook.UserPrefix)), "/settings")
+	if got := s.ownURLs(heir); len(got) != 1 || got[0].ID != captureURL.ID {
+		t.Errorf("the heir has %+v", got)
+	}
+	if !slices.Equal(ended, []string{"owner"}) {
+		t.Errorf("sockets ended: %q", ended)
+	}
+	wantRedirect(t, "with data", b.post(path(heir), "what", "delete"), "/settings")
+	all, err := s.store.CaptureURLs(t.Context(), hook.System, store.CaptureURLPage{})
+	if err != nil || slices.ContainsFunc(all, func(u hook.CaptureURLStats) bool { return u.ID == captureURL.ID }) {
+		t.Errorf("capture URLs left: %v, %v", all, err)
+	}
+	wantStatus(t, "again", b.post(path(heir), "what", "delete"), http.StatusNotFound)
+	wantRedirect(t, "a user without capture URLs", b.post(path(s.user(false))), "/settings")
+}
+
+func TestReleaseSlug(t *testing.T) {
+	s := newSite(t)
+	owner, other := s.user(false), s.user(false)
+	b := s.loggedIn(s.user(true))
+	create := func(u hook.User) answer {
+		return s.api(s.token(u), "POST", "/api/v1/capture-urls", `{"name":"a","slug":"orders-eu"}`)
+	}
+	wantStatus(t, "take", create(owner), http.StatusCreated)
+	wantStatus(t, "release while in use", b.post("/settings/slugs/release", "slug", "orders-eu"), http.StatusNotFound)
+	if err := s.store.DeleteCaptureURL(t.Context(), hook.System, s.ownURLs(owner)[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, "take a reserved one", create(other), http.StatusConflict)
+	wantStatus(t, "release, not an admin", s.loggedIn(other).post("/settings/slugs/release", "slug", "orders-eu"), http.StatusForbidden)
+	wantRedirect(t, "release", b.post("/settings/slugs/release", "slug", "orders-eu"), "/settings")
+	wantStatus(t, "take it now", create(other), http.StatusCreated)
+	wantStatus(t, "release again", b.post("/settings/slugs/release", "slug", "orders-eu"), http.StatusNotFound)
+}
