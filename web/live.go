@@ -126,7 +126,6 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.
 				s.touchViewer(visitor.hash)
 			}
 		})
-		_ = conn.conn.Close()
 	}()
 	return nil
 }
@@ -315,8 +314,15 @@ func encode(frame any) []byte {
 	return b
 }
 
-// CloseSockets closes every live view because the server stops. The pages come back by themselves, each after a pause
-// of its own.
+// CloseSockets closes every live view because the server stops, and waits until the pages know it, for 2 s at most. They
+// come back by themselves, each after a pause of its own.
 func (s *Server) CloseSockets() {
-	s.sockets.endWhere(closeRestart, func(viewer) bool { return true })
+	patience := time.After(2 * closeWait)
+	for _, sock := range s.sockets.endWhere(closeRestart, func(viewer) bool { return true }) {
+		select {
+		case <-sock.released:
+		case <-patience:
+			return
+		}
+	}
 }

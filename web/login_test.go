@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"database/sql"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -329,11 +328,7 @@ func TestSessionsEndWithTheirUser(t *testing.T) {
 func TestIdleSession(t *testing.T) {
 	s := newSite(t)
 	b := s.loggedIn(s.user(false))
-	db, err := sql.Open("sqlite", "file:"+s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := s.database()
 	lastSeen := func(ago time.Duration) {
 		t.Helper()
 		if _, err := db.Exec("UPDATE sessions SET last_seen = $1", time.Now().Add(-ago).UnixMicro()); err != nil {
@@ -449,6 +444,9 @@ func TestInvite(t *testing.T) {
 		t.Fatalf("%+v, %v", u, err)
 	}
 	wantRedirect(t, "accept", a, "/urls/"+s.ownURLs(u)[0].ID.Text(hook.CaptureURLPrefix))
+	if bob.cookie(deviceCookie) != deviceMark(u) {
+		t.Error("the browser is not known from now on")
+	}
 	wantStatus(t, "logged in", bob.get("/settings"), http.StatusOK)
 	wantStatus(t, "the link again", s.browser().get("/invite?token="+token), http.StatusNotFound)
 	wantStatus(t, "log in", s.browser().post("/login", "email", "bob@example.com", "password", testPassword), http.StatusSeeOther)

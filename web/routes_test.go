@@ -81,6 +81,10 @@ func TestRoutesWithoutLogin(t *testing.T) {
 			t.Errorf("%s without login: status %d to %q, want 303 to /login", rt.pattern, a.status, a.header.Get("Location"))
 		}
 	}
+	for _, path := range []string{"/live", "/urls/" + ids["/urls/"] + "/live"} {
+		a := s.browser().get(path, "Connection", "Upgrade", "Upgrade", "websocket", "Origin", s.url)
+		wantStatus(t, "socket "+path, a, http.StatusUnauthorized)
+	}
 	if public != len(publicRoutes) {
 		t.Errorf("%d of the %d public routes exist", public, len(publicRoutes))
 	}
@@ -167,13 +171,8 @@ func TestRoutesRefuseOtherOrigins(t *testing.T) {
 }
 
 // contents returns every row of the database, one a line.
-func (s *site) contents() string {
+func (s *site) contents(db *sql.DB) string {
 	s.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+s.path+"?mode=ro")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer db.Close()
 	var all strings.Builder
 	for _, table := range s.column(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name") {
 		for _, line := range s.column(db, "SELECT * FROM "+table) {
@@ -220,7 +219,8 @@ func TestGetChangesNothing(t *testing.T) {
 	b, adminToken := s.loggedIn(admin), s.token(admin)
 	s.api(adminToken, "GET", "/api/v1/capture-urls", "") // notes that the token was used, once an hour
 	b.get("/readyz")                                     // tries whether the disk takes a commit, every few seconds
-	before := s.contents()
+	db := s.database()
+	before := s.contents(db)
 	if !strings.Contains(before, admin.Email) || !strings.Contains(before, "sessions: ") {
 		t.Fatalf("contents: %s", before)
 	}
@@ -234,7 +234,7 @@ func TestGetChangesNothing(t *testing.T) {
 			if a.status >= 500 {
 				t.Errorf("%s: status %d", rt.pattern, a.status)
 			}
-			if diff := cmp.Diff(before, s.contents()); diff != "" {
+			if diff := cmp.Diff(before, s.contents(db)); diff != "" {
 				t.Fatalf("%s %s changed the database:\n%s", method, path, diff)
 			}
 		}

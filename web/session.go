@@ -41,18 +41,18 @@ type sessions struct {
 	plain, secure *scs.SessionManager
 }
 
+// newSessions does not use scs.New, whose default store starts a goroutine for good.
 func newSessions(st *store.Store, lifetime time.Duration) sessions {
 	manager := func(name string, secure bool) *scs.SessionManager {
-		m := scs.New()
-		m.Store = st
-		m.Lifetime = lifetime
-		m.HashTokenInStore = true
-		m.Cookie.Name = name
-		m.Cookie.Secure = secure
-		m.Cookie.HttpOnly = true
-		m.Cookie.SameSite = http.SameSiteLaxMode
-		m.Cookie.Path = "/"
-		return m
+		return &scs.SessionManager{
+			Store:            st,
+			Lifetime:         lifetime,
+			Codec:            scs.GobCodec{},
+			HashTokenInStore: true,
+			Cookie: scs.SessionCookie{
+				Name: name, Path: "/", Secure: secure, HttpOnly: true, SameSite: http.SameSiteLaxMode, Persist: true,
+			},
+		}
 	}
 	return sessions{plain: manager(sessionCookie, false), secure: manager(hostPrefix+sessionCookie, true)}
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"database/sql"
 	"io"
 	"log/slog"
 	"net/http"
@@ -34,10 +35,9 @@ type site struct {
 	log   *strings.Builder // read it only when nothing is being asked
 }
 
-// newSite starts a server. Captures are answered by a handler that tells the target it was given.
-func newSite(t *testing.T, change ...func(*Options)) *site {
+// newServer makes a server over a new database. Captures are answered by a handler that tells the target it was given.
+func newServer(t *testing.T, path string, log io.Writer, change ...func(*Options)) (*Server, *store.Store) {
 	t.Helper()
-	log, path := &strings.Builder{}, filepath.Join(t.TempDir(), "hookkeeper.db")
 	o := Options{
 		Store: storetest.Open(t, store.Options{Path: path}),
 		Hub:   live.NewHub(),
@@ -57,11 +57,34 @@ func newSite(t *testing.T, change ...func(*Options)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return server, o.Store
+}
+
+// newSite starts a server on a socket.
+func newSite(t *testing.T, change ...func(*Options)) *site {
+	t.Helper()
+	log, path := &strings.Builder{}, filepath.Join(t.TempDir(), "hookkeeper.db")
+	server, st := newServer(t, path, log, change...)
 	srv := httptest.NewUnstartedServer(server)
 	srv.Config.DisableGeneralOptionsHandler = true
 	srv.Start()
 	t.Cleanup(srv.Close)
-	return &site{t: t, web: server, store: o.Store, url: srv.URL, path: path, log: log}
+	return &site{t: t, web: server, store: st, url: srv.URL, path: path, log: log}
+}
+
+// database opens the site's database a second time.
+func (s *site) database() *sql.DB {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+s.path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	return db
 }
 
 func publicURL(raw string) func(*Options) {

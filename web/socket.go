@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ const (
 
 const (
 	writeWait = 5 * time.Second
+	closeWait = time.Second
 	pongWait  = 70 * time.Second // twice the pings of live.Hub and some
 	// A browser says little: a sign of life a minute and an answer to each ping. What says more is not our page.
 	maxMessages   = 60
@@ -31,6 +33,7 @@ const (
 type wsConn struct {
 	conn *websocket.Conn
 
+	ending   sync.Once
 	writing  sync.Mutex
 	since    time.Time // of the window in which received are counted
 	received int
@@ -79,8 +82,9 @@ func (c *wsConn) heard() error {
 	return c.conn.SetReadDeadline(now.Add(pongWait))
 }
 
-// read hands each message of the viewer to got until the socket is closed.
+// read hands each message of the viewer to got until the socket is closed, and closes it.
 func (c *wsConn) read(got func(message []byte)) {
+	defer c.hangUp()
 	for {
 		kind, message, err := c.conn.ReadMessage()
 		if err == nil {
@@ -117,8 +121,27 @@ func (c *wsConn) ping() error {
 // close is end for callers that must not wait.
 func (c *wsConn) close(code int, reason string) { go c.end(code, reason) }
 
-// end says why and closes. For a viewer that does not read it tries for a second.
+// end says why and has the viewer hang up; one that does not, or does not even read, is cut off after closeWait. Only the
+// first reason counts.
 func (c *wsConn) end(code int, reason string) {
-	_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(time.Second))
+	c.ending.Do(func() {
+		message := websocket.FormatCloseMessage(code, reason)
+		if c.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(closeWait)) != nil {
+			_ = c.conn.Close()
+			return
+		}
+		time.AfterFunc(closeWait, func() { _ = c.conn.Close() })
+	})
+}
+
+// hangUp closes the connection once the viewer has done so, or after closeWait. Were it closed with something of the
+// viewer's unread, it would be reset, and what the viewer was told last might be lost.
+func (c *wsConn) hangUp() {
+	conn := c.conn.NetConn()
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(closeWait))
+	_, _ = io.Copy(io.Discard, conn)
 	_ = c.conn.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -28,7 +29,8 @@ type sockets struct {
 
 type socket struct {
 	viewer
-	end func(closeCode int)
+	end      func(closeCode int)
+	released chan struct{} // closed when the socket is
 }
 
 func newSockets(perAddr int) *sockets {
@@ -55,7 +57,7 @@ func (s *sockets) register(v viewer, end func(closeCode int)) (release func(), e
 		return nil, hook.Errorf(hook.RateLimited, "Too many live views are open from this network address.")
 	}
 	var once sync.Once
-	sock := &socket{v, func(code int) { once.Do(func() { end(code) }) }}
+	sock := &socket{v, func(code int) { once.Do(func() { end(code) }) }, make(chan struct{})}
 	s.open[sock] = struct{}{}
 	s.bySession[v.session]++
 	s.byAddr[v.addr]++
@@ -68,6 +70,7 @@ func (s *sockets) release(sock *socket) {
 	delete(s.open, sock)
 	decrement(s.bySession, sock.session)
 	decrement(s.byAddr, sock.addr)
+	close(sock.released)
 }
 
 // decrement removes a count that reaches zero: the maps must not grow with every session and address ever seen.
@@ -77,10 +80,9 @@ func decrement[K comparable](counts map[K]int, key K) {
 	}
 }
 
-// endWhere ends the sockets that ended picks.
-func (s *sockets) endWhere(code int, ended func(viewer) bool) {
+// endWhere ends the sockets that ended picks, and returns them.
+func (s *sockets) endWhere(code int, ended func(viewer) bool) (picked []*socket) {
 	s.mu.Lock()
-	var picked []*socket
 	for sock := range s.open {
 		if ended(sock.viewer) {
 			picked = append(picked, sock)
@@ -90,6 +92,7 @@ func (s *sockets) endWhere(code int, ended func(viewer) bool) {
 	for _, sock := range picked {
 		sock.end(code)
 	}
+	return picked
 }
 
 // closeSession ends the sockets of a session.
@@ -130,6 +133,23 @@ func (s *sockets) viewers() []viewer {
 		}
 	}
 	return all
+}
+
+// checkEvery is how late a socket may notice that its session ended by time.
+const checkEvery = time.Minute
+
+// Run ends the sockets of sessions that have ended by time, until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.CheckSockets(ctx)
+		}
+	}
 }
 
 // CheckSockets ends the sockets whose session has ended by time or by another process: a logout, a new password, a

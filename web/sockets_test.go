@@ -2,12 +2,17 @@ package web
 
 import (
 	"context"
+	"io"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
 
 // mustRegister registers a socket that adds its name to ended when it is ended.
@@ -145,4 +150,34 @@ func TestCheckSockets(t *testing.T) {
 	if want := []string{"deleted session", "deleted user", "ended sessions"}; !slices.Equal(ended, want) {
 		t.Errorf("ended %q, want %q", ended, want)
 	}
+}
+
+// A session that ends by time takes its sockets along, although nobody asks for anything.
+func TestRunEndsSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, st := newServer(t, filepath.Join(t.TempDir(), "hookkeeper.db"), io.Discard)
+		u := storetest.User(t, st, false)
+		if err := st.CommitCtx(t.Context(), "hash", []byte("data"), time.Now().Add(90*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		var ended []string
+		mustRegister(t, s.sockets, viewer{session: "hash", user: u.ID, epoch: u.SessionEpoch}, "socket", &ended)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		<-time.After(checkEvery + time.Second)
+		synctest.Wait()
+		if len(ended) != 0 {
+			t.Error("a good session was ended")
+		}
+		<-time.After(checkEvery)
+		synctest.Wait()
+		if len(ended) != 1 {
+			t.Error("the socket of a session that is over is still open")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -140,13 +140,15 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 2)
+	done := make(chan error, 3)
 	go func() { done <- s.store.Run(background) }()
 	go func() { done <- s.hub.Run(background) }()
+	go func() { done <- s.web.Run(background) }()
 	defer func() {
 		stop()
-		<-done
-		<-done
+		for range cap(done) {
+			<-done
+		}
 	}()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

@@ -71,9 +71,9 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 		"BEGIN IMMEDIATE": &st.begin,
 		"COMMIT":          &st.commit,
 		"ROLLBACK":        &st.rollback,
-		`INSERT INTO requests (id, capture_url_id, received_at, stored_size, body_size, flags, response_status, method,
+		byOrder(`INSERT INTO requests (id, capture_url_id, received_at, stored_size, body_size, flags, response_status, method,
 			scheme, proto, tls, remote_addr, client_addr, host, path, query, content_type, headers, trailers, body_sha256, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`: &st.insert,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`): &st.insert,
 		`UPDATE capture_url_stats SET kept = $2, received = $3, bytes = $4, last_request_id = $5, last_request_at = $6
 		WHERE capture_url_id = $1`: &st.stats,
 		"UPDATE meta SET value = $1 WHERE key = 'last_request_id'":                                                     &st.lastID,

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"regexp"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -93,6 +94,12 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	_, err = provider.Up(ctx)
 	return err
 }
+
+var numbered = regexp.MustCompile(`\$\d+`)
+
+// byOrder rewrites $1, $2 … to question marks. SQLite takes $1 for a name, and the driver looks each name up each time,
+// which is a sixth of what binding the parameters of a capture costs. They must stand in their order, each once.
+func byOrder(query string) string { return numbered.ReplaceAllString(query, "?") }
 
 // code returns SQLite's extended result code of err, 0 when it is not SQLite's.
 func code(err error) int {

@@ -63,7 +63,7 @@ func TestModel(t *testing.T) {
 			"prune":   m.prune,
 			"purge":   func(*rapid.T) { purge(t, m.s) },
 			"remove":  m.remove,
-			"reopen":  func(*rapid.T) { closeStore(t, m.s); m.open() },
+			"reopen":  m.reopen,
 		})
 	})
 }
@@ -74,6 +74,14 @@ func (m *model) open() {
 	must(m.t, err)
 }
 
+func (m *model) reopen(rt *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(rt, "seldom") != 0 {
+		rt.Skip("it takes long")
+	}
+	closeStore(m.t, m.s)
+	m.open()
+}
+
 func (m *model) any(rt *rapid.T) *modelURL {
 	if len(m.urls) == 0 {
 		rt.Skip("there is no capture URL")
@@ -81,7 +89,10 @@ func (m *model) any(rt *rapid.T) *modelURL {
 	return rapid.SampledFrom(m.urls).Draw(rt, "capture URL")
 }
 
-func (m *model) create(*rapid.T) {
+func (m *model) create(rt *rapid.T) {
+	if len(m.urls) == 3 {
+		rt.Skip("more of them are not more interesting")
+	}
 	m.urls = append(m.urls, &modelURL{id: storetest.CaptureURLOf(m.t, m.s, m.owner).ID})
 }
 

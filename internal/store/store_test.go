@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -132,4 +133,7 @@ func withCancel(t *testing.T) (context.Context, context.CancelFunc) {
 }
 
 // sleepUntilHealed passes the time in which the writer tries again, in a synctest bubble.
-func sleepUntilHealed() { time.Sleep(time.Second) }
+func sleepUntilHealed() {
+	time.Sleep(time.Second)
+	synctest.Wait()
+}

@@ -17,9 +17,17 @@ const (
 	keepFree = 4096
 )
 
-// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk and other processes, removes what retention and deletions
-// left, and gives space back. All of it goes in small transactions between the captures.
+// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk and other processes,
+// removes what retention and deletions left, and gives space back. All of it goes in small transactions between the
+// captures.
 func (s *Store) Run(ctx context.Context) error {
+	sound := make(chan bool, 1)
+	go func() { sound <- s.checkAfterCrash(ctx) }()
+	defer func() {
+		if <-sound {
+			s.warn("noting the stop", s.setCleanStop(context.WithoutCancel(ctx), true))
+		}
+	}()
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	var aged time.Time

@@ -1,0 +1,257 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// acked collects the requests that senders were told are stored: the marker of each by its id.
+type acked struct {
+	mu  sync.Mutex
+	ids map[string]string
+}
+
+func (a *acked) add(id, marker string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ids[id] = marker
+}
+
+func (a *acked) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.ids)
+}
+
+// sendMarked sends requests with a marker of their own each until the server is gone, and notes what was acknowledged.
+func sendMarked(addr, path, name string, acks *acked, progress chan<- struct{}) {
+	s, err := newSender(addr)
+	if err != nil {
+		return
+	}
+	defer s.conn.Close()
+	for i := 0; ; i++ {
+		marker := fmt.Sprintf("%s-%d", name, i)
+		body := marker + strings.Repeat(".", rand.IntN(3000))
+		request := fmt.Appendf(nil, "POST %s?m=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, marker, len(body), body)
+		status, id, err := s.send(request)
+		if err != nil {
+			return
+		}
+		if status == 200 {
+			acks.add(id, marker)
+			select {
+			case progress <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// TestKill9 kills the server under load, again and again: what was acknowledged is there, and whole.
+func TestKill9(t *testing.T) {
+	t.Parallel()
+	cycles := 5
+	if long() {
+		cycles = 20
+	}
+	s := start(t, "HOOKKEEPER_KEEP_REQUESTS=10000000")
+	u := s.newURL(nil)
+	acks := &acked{ids: map[string]string{}}
+	for cycle := range cycles {
+		var wg sync.WaitGroup
+		progress := make(chan struct{}, 1)
+		for i := range 16 {
+			wg.Go(func() { sendMarked(s.Addr, "/in/"+u.Slug, fmt.Sprintf("c%ds%d", cycle, i), acks, progress) })
+		}
+		before := acks.count()
+		for acks.count() < before+200+rand.IntN(400) { // the moment of the cut is as random as the load
+			<-progress
+		}
+		s.kill()
+		wg.Wait()
+		s.restart()
+	}
+	stored := map[string]string{}
+	for _, r := range s.requests(u.ID) {
+		marker := strings.TrimPrefix(r.Query, "m=")
+		stored[r.ID] = marker
+	}
+	lost := maps.Clone(acks.ids)
+	maps.DeleteFunc(lost, func(id, marker string) bool { return stored[id] == marker })
+	t.Logf("%d cycles, %d acknowledged, %d stored, %d lost", cycles, len(acks.ids), len(stored), len(lost))
+	if len(lost) > 0 {
+		t.Errorf("acknowledged and lost: %v", lost)
+	}
+	s.checkWhole(stored)
+	if problems := runCommand(t, s, "check"); !strings.Contains(problems, "The database is sound.") {
+		t.Errorf("check says %q", problems)
+	}
+}
+
+// checkWhole reads a sample of the stored requests: the body starts with its marker.
+func (s *server) checkWhole(stored map[string]string) {
+	s.t.Helper()
+	left := 300
+	for id, marker := range stored {
+		r := s.request(id)
+		if r.Body == nil || !strings.HasPrefix(*r.Body, marker) || int64(len(*r.Body)) != r.BodySize {
+			s.t.Errorf("request %s is not whole", id)
+		}
+		if left--; left == 0 {
+			return
+		}
+	}
+}
+
+// TestCutOff cuts requests off at a random byte: none is answered 2xx and none is stored.
+func TestCutOff(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	const cuts = 2000
+	whole := post("/in/"+u.Slug, s.Addr, 700)
+	chunked := []byte("POST /in/" + u.Slug + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		"a\r\n0123456789\r\n14\r\n01234567890123456789\r\n0\r\nX-Trailer: 1\r\n\r\n")
+	var wg sync.WaitGroup
+	rounds := make(chan int)
+	for range 32 {
+		wg.Go(func() {
+			for i := range rounds {
+				request := whole
+				if i%2 == 1 {
+					request = chunked
+				}
+				cut := 1 + rand.IntN(len(request)-1)
+				if answer := cutOff(t, s.Addr, request[:cut]); strings.HasPrefix(answer, "HTTP/1.1 2") {
+					t.Errorf("a request cut off after %d of %d bytes was answered %q", cut, len(request), answer)
+				}
+			}
+		})
+	}
+	for i := range cuts {
+		rounds <- i
+	}
+	close(rounds)
+	wg.Wait()
+	if stored := s.requests(u.ID); len(stored) != 0 {
+		t.Errorf("%d of %d requests that were cut off are stored", len(stored), cuts)
+	}
+	if id := s.sendOne(whole); len(s.requests(u.ID)) != 1 {
+		t.Errorf("the whole request %s is not stored", id)
+	}
+}
+
+// cutOff sends the beginning of a request, then ends the connection: half of the time with a reset.
+func cutOff(t *testing.T, addr string, start []byte) string {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(startWait))
+	if _, err := conn.Write(start); err != nil {
+		t.Error(err)
+		return ""
+	}
+	tcp := conn.(*net.TCPConn)
+	if rand.IntN(2) == 0 {
+		_ = tcp.SetLinger(0) // Close sends a reset
+		return ""
+	}
+	_ = tcp.CloseWrite()
+	answer := make([]byte, 64)
+	n, _ := conn.Read(answer)
+	return string(answer[:n])
+}
+
+// sendOne sends one request and returns its id; another answer than 200 fails the test.
+func (s *server) sendOne(request []byte) string {
+	s.t.Helper()
+	sender, err := newSender(s.Addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer sender.conn.Close()
+	status, id, err := sender.send(request)
+	if err != nil || status != 200 {
+		s.t.Fatalf("status %d, %v", status, err)
+	}
+	return id
+}
+
+// TestDrain stops the server by SIGTERM under load: every answer that was begun is finished, and what was acknowledged is
+// there after the next start.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	acks := &acked{ids: map[string]string{}}
+	for round := range 3 {
+		var wg sync.WaitGroup
+		progress := make(chan struct{}, 1)
+		for i := range 8 {
+			wg.Go(func() { sendMarked(s.Addr, "/in/"+u.Slug, fmt.Sprintf("r%ds%d", round, i), acks, progress) })
+		}
+		before := acks.count()
+		for acks.count() < before+300 {
+			<-progress
+		}
+		if err := s.terminate(); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		s.restart()
+	}
+	stored := map[string]bool{}
+	for _, r := range s.requests(u.ID) {
+		stored[r.ID] = true
+	}
+	for id := range acks.ids {
+		if !stored[id] {
+			t.Errorf("request %s was acknowledged and is lost", id)
+		}
+	}
+	if len(stored) != len(acks.ids) {
+		t.Errorf("%d stored, %d acknowledged: a drain leaves nothing in between", len(stored), len(acks.ids))
+	}
+}
+
+// TestDrainEndsDelay stops the server while a sender waits for a delayed answer: it gets the answer, at once.
+func TestDrainEndsDelay(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(map[string]any{"response": map[string]any{
+		"status": 202, "headers": []any{}, "body": base64.StdEncoding.EncodeToString([]byte("later")), "delay_ms": 25000,
+	}})
+	sender, err := newSender(s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.conn.Close()
+	type answer struct {
+		status int
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		status, _, err := sender.send(post("/in/"+u.Slug, s.Addr, 10))
+		answered <- answer{status, err}
+	}()
+	for len(s.requests(u.ID)) == 0 { // stored before the delay begins
+	}
+	if err := s.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-answered; a.err != nil || a.status != 202 {
+		t.Errorf("the answer was %d, %v; want 202", a.status, a.err)
+	}
+}

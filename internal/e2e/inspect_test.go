@@ -1,0 +1,402 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+)
+
+// wantOpen waits until a request is open, "" for none.
+func (p *tab) wantOpen(id string) {
+	p.t.Helper()
+	p.until(`(document.querySelector("article.request")?.dataset.id ?? "") === ` + js(id))
+}
+
+// TestKeyboard goes through the requests by keys, none of which works while somebody types.
+func TestKeyboard(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	ids := newestFirst(s.captureMany(u, 5))
+	p := inspect(t, s, u)
+	path := "/urls/" + u.ID
+	for _, step := range []struct{ key, open string }{{"j", ids[0]}, {"j", ids[1]}, {"j", ids[2]}, {"k", ids[1]}} {
+		p.press(step.key)
+		p.wantOpen(step.open)
+		p.until(`location.pathname === ` + js(path+"/requests/"+step.open))
+		p.until(find(`[data-id="`+step.open+`"] a`) + ` === document.activeElement`)
+	}
+	p.press(keyEnter) // the row's link has the focus: it is opened, and is open
+	p.wantOpen(ids[1])
+	p.run("document.activeElement.blur()")
+	p.press(keyEnter)
+	p.until(`document.activeElement.id === "request-heading"`)
+	for n, name := range []string{"request", "headers", "raw", "hex", "curl", "answer"} {
+		p.press(fmt.Sprint(n + 1))
+		p.until(`document.querySelector("article.request")?.dataset.tab === ` + js(name))
+	}
+	p.press("1")
+	p.press("?")
+	p.until(`document.getElementById("keys").open`)
+	p.press("j")
+	p.press(keyEscape)
+	p.until(`!document.getElementById("keys").open`)
+	p.wantOpen(ids[1]) // Esc closed the help only, and j did nothing meanwhile
+	p.press(keyEscape)
+	p.wantOpen("")
+	p.until(`location.pathname === ` + js(path))
+
+	p.click(`#address input`)
+	p.press("j?p" + keyEnter)
+	p.press("jk")
+	p.wantState("Live")
+	if eval[bool](p, `document.getElementById("keys").open`) {
+		t.Error("? opened the help while the focus was in a field")
+	}
+	p.wantOpen("")
+	p.run("document.activeElement.blur()")
+	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent("j", chromedp.KeyModifiers(chromedp.ModifierCtrl))))
+	p.press("k") // no row is chosen: the first one
+	p.wantOpen(ids[0])
+}
+
+// TestPermalink: the address of a request shows it, and previous and next lead through all of them, with Back as usual.
+func TestPermalink(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 60)
+	p := open(t, s).login()
+	path := func(i int) string { return "/urls/" + u.ID + "/requests/" + ids[i] }
+	if status := p.visit(path(3)); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	p.wantOpen(ids[3])
+	p.until(`document.title === "POST / · orders · Hookkeeper"`)
+	p.until(find(`[data-id="`+ids[3]+`"] a`) + `?.getAttribute("aria-current") === "true"`) // it is not among the newest 50
+	p.click(`a[aria-label="Older request"]`)
+	p.wantOpen(ids[2])
+	p.until(`location.pathname === ` + js(path(2)))
+	p.click(`a[aria-label="Newer request"]`)
+	p.wantOpen(ids[3])
+	p.visit(path(0))
+	p.until(`document.querySelector('[aria-label="Older request: none"]') !== null`)
+	p.visit(path(59))
+	p.until(`document.querySelector('[aria-label="Newer request: none"]') !== null`)
+
+	p.watch(u)
+	p.click(`[data-id="` + ids[58] + `"] a`)
+	p.wantOpen(ids[58])
+	p.run("history.back()")
+	p.wantOpen("")
+	p.run("history.forward()")
+	p.wantOpen(ids[58])
+
+	p.excuse("404 (Not Found)")
+	s.api(http.MethodDelete, "/api/v1/requests/"+ids[30], nil, http.StatusNoContent, nil)
+	if status := p.visit(path(30)); status != http.StatusNotFound {
+		t.Errorf("the page of a deleted request has status %d", status)
+	}
+	p.until(`document.getElementById("detail").innerText.includes("not kept any more")`)
+}
+
+// TestPaging goes through a list of several pages, both ways.
+func TestPaging(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	ids := newestFirst(s.captureMany(u, 120))
+	p := inspect(t, s, u)
+	p.wantRows(ids[:50])
+	if text := p.text("#foot a"); text != "70 more" && text != "Older requests" {
+		t.Errorf("the end of the list says %q", text)
+	}
+	p.click("#foot a")
+	p.wantRows(ids[50:100])
+	p.click("#foot a")
+	p.wantRows(ids[100:])
+	p.click(`.list-foot:not(#foot) a`)
+	p.wantRows(ids[50:100])
+	p.click(`.list-foot:not(#foot) a`)
+	p.wantRows(ids[:50])
+}
+
+// TestTabs shows one request in all ways.
+func TestTabs(t *testing.T) {
+	s := start(t)
+	u := s.newURL(map[string]any{"response": map[string]any{
+		"status": 202, "headers": []any{map[string]any{"name": "X-Answer", "value": "yes"}}, "body": "taken", "delay_ms": 0,
+	}})
+	body := `{"id":12345678901234567890,"name":"caf\u00e9","items":[1,2.50,null]}`
+	id := s.sendAny(fmt.Sprintf("POST /in/%s/a//b?x=1&y=%%20z HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
+		"X-Twice: one\r\nX-Twice: two\r\nContent-Length: %d\r\n\r\n%s", u.Slug, s.Addr, len(body), body))
+	p := open(t, s).login()
+	p.visit("/urls/" + u.ID + "/requests/" + id)
+	for n, want := range [][]string{
+		{"POST", "/a//b?x=1&y=%20z", "12345678901234567890", "2.50", "x", "X-Twice", "one", "two"},
+		{"Host", s.Addr, "Content-Type", "application/json", "X-Twice", "one", "two", "127.0.0.1", "HTTP/1.1"},
+		{body},
+		{"7b 22 69 64", `{"id":123`},
+		{"curl", "--path-as-is", "-g", "X-Twice: one", "X-Twice: two", "/a//b?x=1&y=%20z"},
+		{"202", "X-Answer", "yes", "taken"},
+	} {
+		p.click(fmt.Sprintf(".tabs-line a:nth-child(%d)", n+1))
+		p.until(fmt.Sprintf(`document.querySelector(".tabs-line a:nth-child(%d)").getAttribute("aria-current") === "page"`, n+1))
+		text := p.text("#detail")
+		for _, part := range want {
+			if !strings.Contains(text, part) {
+				t.Errorf("tab %d does not say %q:\n%s", n+1, part, text)
+			}
+		}
+	}
+}
+
+// sendAny sends a request whose answer has any status, and returns its id.
+func (s *server) sendAny(request string) string {
+	s.t.Helper()
+	sender, err := newSender(s.Addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer sender.conn.Close()
+	status, id, err := sender.send([]byte(request))
+	if err != nil || id == "" {
+		s.t.Fatalf("%.200q was not stored: status %d, %v", request, status, err)
+	}
+	return id
+}
+
+// TestDownload saves a body through the browser: to the byte, and never as something that runs.
+func TestDownload(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	body := make([]byte, 0, 70_000)
+	for i := range cap(body) {
+		body = append(body, byte(i*i>>3))
+	}
+	id := s.sendAny(fmt.Sprintf("POST /in/%s HTTP/1.1\r\nHost: x\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s", u.Slug, len(body), body))
+	p := open(t, s).login()
+	dir := t.TempDir()
+	events := true
+	_, err := chromedp.CallBrowser(p.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir, EventsEnabled: &events,
+		BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+	})
+	p.must(err)
+	p.visit("/urls/" + u.ID + "/requests/" + id)
+	progress := chromedp.BrowserEvents(p.ctx, browser.DownloadProgress)
+	p.click(`#detail .tools a[download]`)
+	for e, err := range progress {
+		p.must(err)
+		if e.State == browser.DownloadProgressStateCanceled {
+			t.Fatal("the download was cancelled")
+		}
+		if e.State == browser.DownloadProgressStateCompleted {
+			break
+		}
+	}
+	files, err := os.ReadDir(dir)
+	p.must(err)
+	if len(files) != 1 || filepath.Ext(files[0].Name()) != ".bin" {
+		t.Fatalf("downloaded: %v", files)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, files[0].Name()))
+	p.must(err)
+	if !bytes.Equal(got, body) {
+		t.Errorf("downloaded %d bytes, which are not the %d that were sent", len(got), len(body))
+	}
+}
+
+// allowClipboard lets the page of a tab read and write the clipboard, as a person would allow it.
+func (p *tab) allowClipboard() {
+	p.t.Helper()
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		_, err := chromedp.CallBrowser(p.ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission: &browser.PermissionDescriptor{Name: name}, Setting: browser.PermissionSettingGranted,
+			BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+		})
+		p.must(err)
+	}
+}
+
+// copied clicks a copy button and returns what is on the clipboard then.
+func (p *tab) copied(button string) string {
+	p.t.Helper()
+	p.run(`navigator.clipboard.writeText("nothing")`)
+	p.click(button)
+	p.until(find(button) + `.textContent.trim() === "Copied"`)
+	return eval[string](p, "navigator.clipboard.readText()")
+}
+
+// TestCopyAsCurl copies requests as commands and runs them in a shell: each is stored once more, as it was.
+func TestCopyAsCurl(t *testing.T) {
+	need(t, "curl", "copied commands are run with it")
+	s := start(t)
+	u := s.newURL(nil)
+	p := open(t, s).login()
+	p.allowClipboard()
+	base := "/in/" + u.Slug
+	for name, request := range map[string]string{
+		"json": "POST " + base + "/orders?a=1&a=2 HTTP/1.1\r\nHost: " + s.Addr + "\r\nContent-Type: application/json\r\n" +
+			"X-Quote: it's $HOME \"and\" `more` \\ !\r\nX-Twice: 1\r\nX-Twice: 2\r\nContent-Length: 16\r\n\r\n{\"it's\": \"$HOME\"",
+		"binary":   "PUT " + base + " HTTP/1.1\r\nHost: " + s.Addr + "\r\nContent-Length: 9\r\n\r\n\x00\xff\x01@a\r\n'\x80",
+		"get":      "GET " + base + "/a/../b//%2F?q=[1-3]{a,b} HTTP/1.1\r\nHost: " + s.Addr + "\r\nAccept: */*\r\n\r\n",
+		"empty":    "DELETE " + base + " HTTP/1.1\r\nHost: " + s.Addr + "\r\nUser-Agent: x\r\n\r\n",
+		"own verb": "REPORT " + base + " HTTP/1.1\r\nHost: " + s.Addr + "\r\nContent-Length: 2\r\n\r\n@x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := s.sendAny(request)
+			p.visit("/urls/" + u.ID + "/requests/" + id)
+			command := p.copied(`[data-copy-tab="curl"]`)
+			if out, err := shell(t, command); err != nil {
+				t.Fatalf("%s\n%v: %s", command, err, out)
+			}
+			again := s.request(s.latest(u.ID))
+			first := s.request(id)
+			if again.ID == first.ID {
+				t.Fatalf("the command has sent nothing: %s", command)
+			}
+			if diff := cmp.Diff(essence(first), essence(again)); diff != "" {
+				t.Errorf("%s\nsent another request:\n%s", command, diff)
+			}
+		})
+	}
+}
+
+// essence is what has to be the same of a request that was sent again.
+func essence(r apiRequest) map[string]any {
+	headers := []string{}
+	for _, h := range r.Headers {
+		if h.Name != "Accept" && h.Name != "User-Agent" && h.Name != "Content-Length" {
+			headers = append(headers, h.Name+": "+h.Value)
+		}
+	}
+	slices.Sort(headers)
+	var body string
+	if r.Body != nil {
+		body = *r.Body
+	} else {
+		body = string(r.BodyBase64)
+	}
+	return map[string]any{"method": r.Method, "path": r.Path, "query": r.Query, "headers": headers, "body": body}
+}
+
+// shell runs a command as if pasted into a shell.
+func shell(t *testing.T, command string) (string, error) {
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// TestCopy: every other copy button copies what it says.
+func TestCopy(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	id := s.sendAny(fmt.Sprintf("POST /in/%s?q=a%%20b HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n<b>body\n\n", u.Slug))
+	p := open(t, s).login()
+	p.allowClipboard()
+	p.visit("/")
+	if got := p.copied(`#urls .copy button`); got != u.URL {
+		t.Errorf("the list copied %q", got)
+	}
+	p.visit("/urls/" + u.ID + "/requests/" + id)
+	for button, want := range map[string]string{
+		`.address .field-line button`:          u.URL,
+		`#detail .actions [data-copy-from]`:    "<b>body\n\n",
+		`#detail .panel [data-copy="q=a%20b"]`: "q=a%20b",
+	} {
+		if got := p.copied(button); got != want {
+			t.Errorf("%s copied %q, want %q", button, got, want)
+		}
+	}
+}
+
+// TestCopyOnPlainHTTP: in a LAN without TLS browsers offer no clipboard to scripts; copying works all the same.
+func TestCopyOnPlainHTTP(t *testing.T) {
+	s := start(t, "HOOKKEEPER_ALLOWED_HOSTS="+lanName)
+	u := s.newURL(nil)
+	p := open(t, s)
+	_, port, _ := strings.Cut(s.Addr, ":")
+	p.host = lanName + ":" + port
+	p.excuse("Cross-Origin-Opener-Policy header has been ignored") // it means nothing there
+	p.login()
+	p.visit("/urls/" + u.ID)
+	if eval[bool](p, "isSecureContext || navigator.clipboard !== undefined") {
+		t.Fatal("the browser trusts this name")
+	}
+	p.click(`.address .field-line button`)
+	p.until(find(`.address .field-line button`) + `.textContent.trim() === "Copied"`)
+
+	trusted := open(t, s)
+	trusted.allowClipboard()
+	trusted.visit("/login")
+	if got, want := eval[string](trusted, "navigator.clipboard.readText()"), strings.Replace(u.URL, s.Addr, p.host, 1); got != want {
+		t.Errorf("copied %q, want %q", got, want)
+	}
+}
+
+// TestSendTest: the button of an empty list sends a request, which is there at once.
+func TestSendTest(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	p := inspect(t, s, u)
+	p.run("window.sameDocument = true")
+	p.click(`#welcome form[action$="/test"] button`)
+	p.until(idsScript + ".length === 1")
+	p.until(`document.getElementById("no-rows").hidden && !document.querySelector("[data-when=filled]").hidden`)
+	if !eval[bool](p, "window.sameDocument === true") {
+		t.Error("the page was loaded again")
+	}
+	r := s.request(s.latest(u.ID))
+	if r.Method != "POST" || r.Body == nil || !strings.Contains(*r.Body, "hookkeeper.test") {
+		t.Errorf("the test request is %+v", r)
+	}
+}
+
+// TestUnread: what is new is marked until it was opened or marked as read.
+func TestUnread(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	s.captureMany(u, 3)
+	p := inspect(t, s, u)
+	p.until(`document.querySelectorAll("#rows .unread").length === 3`)
+	p.press("j")
+	p.until(`document.querySelectorAll("#rows .unread").length === 2`)
+	p.press(keyEscape)
+	p.click("#seen button")
+	p.until(`document.querySelectorAll("#rows .unread").length === 0 && document.getElementById("seen").hidden`)
+	p.visit("/urls/" + u.ID)
+	p.until(`document.querySelectorAll("#rows .unread").length === 0 && document.querySelectorAll("#rows > li").length === 3`)
+}
+
+// TestWithoutScript: everything can be read and done without JavaScript.
+func TestWithoutScript(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 2)
+	p := open(t, s)
+	p.scripts(false)
+	p.login()
+	p.visit("/")
+	p.click(`#urls a`)
+	p.wantRows(newestFirst(ids))
+	p.click(`[data-id="` + ids[0] + `"] a`)
+	p.wantOpen(ids[0])
+	p.click(`.tabs-line a[data-tab="hex"]`)
+	p.until(`document.getElementById("detail").innerText.includes("62 6f 64 79")`)
+	p.click(`a[aria-label="Newer request"]`)
+	p.wantOpen(ids[1])
+	p.click(`button[popovertarget="delete-request"]`)
+	p.click(`#delete-request form button:not([popovertarget])`)
+	p.wantRows(ids[:1])
+	p.click(`#address form[action$="/test"] button`)
+	p.until(idsScript + ".length === 2")
+}
