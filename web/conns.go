@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/netid"
 )
 
 // Conns bounds the open connections of an http.Server, in all and from one address. This machine and trusted proxies
@@ -70,5 +71,5 @@ func (c *Conns) counted(conn net.Conn) netip.Addr {
 			return netip.Addr{}
 		}
 	}
-	return addr
+	return netid.Network(addr)
 }

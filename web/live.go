@@ -10,6 +10,7 @@ import (
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/live"
+	"github.com/hookkeeper/hookkeeper/internal/netid"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/templates"
 )
@@ -84,16 +85,18 @@ func (s *Server) homeSocket(w http.ResponseWriter, r *http.Request) error {
 
 // serveSocket opens a socket on a topic. first makes what the viewer is told before anything else.
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.ID, frames func(*live.Batch) [][]byte,
-	first func(context.Context) ([][]byte, error)) error {
+	first func(context.Context) ([][]byte, error),
+) error {
 	if !s.Site.SameOrigin(r) {
 		return hook.Errorf(hook.Forbidden, "A live view is opened by a page of this dashboard only.")
 	}
 	visitor := visitorOf(r)
 	var conn *wsConn
 	opened := make(chan struct{})
-	release, err := s.sockets.register(viewer{
+	who := viewer{
 		session: visitor.hash, user: visitor.user.ID, epoch: visitor.user.SessionEpoch, addr: s.countedAddr(r),
-	}, func(code int) {
+	}
+	release, err := s.sockets.register(who, func(code int) {
 		go func() {
 			<-opened
 			if conn != nil {
@@ -102,6 +105,11 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.
 		}()
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.stillValid(r.Context(), who); err != nil { // it may have ended before the socket was registered
+		close(opened)
+		release()
 		return err
 	}
 	conn, err = upgrade(w, r)
@@ -128,6 +136,18 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.
 		})
 	}()
 	return nil
+}
+
+// stillValid returns errLogin when the viewer's session has ended.
+func (s *Server) stillValid(ctx context.Context, v viewer) error {
+	if v.session == "" {
+		return nil
+	}
+	valid, err := s.viewerValid(ctx, v)
+	if err == nil && !valid {
+		return errLogin
+	}
+	return err
 }
 
 func tellFirst(ctx context.Context, conn *wsConn, first func(context.Context) ([][]byte, error)) error {
@@ -187,7 +207,7 @@ func (s *Server) countedAddr(r *http.Request) netip.Addr {
 			return netip.Addr{}
 		}
 	}
-	return addr
+	return netid.Network(addr)
 }
 
 // catchUpFrames tells a page what came after the newest request it shows.
@@ -284,16 +304,25 @@ func (s *Server) homeFrames(by hook.Actor, page templates.Page, b *live.Batch) [
 	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
 	defer cancel()
 	page.Now = time.Now()
+	seen, err := s.Store.SeenUpTo(ctx, by.UserID)
+	if err != nil {
+		return [][]byte{encode(plainFrame{Type: "reset"})}
+	}
 	frame := urlsFrame{Type: "urls", Items: []urlItem{}, Removed: []string{}}
+	size := 0
 	for _, id := range b.URLs {
 		text := id.Text(hook.CaptureURLPrefix)
-		html, err := s.homeRow(ctx, by, page, id)
+		html, err := s.homeRow(ctx, by, page, id, seen)
 		switch {
 		case err == nil:
 			frame.Items = append(frame.Items, urlItem{text, html})
+			size += len(html)
 		case s.gone(ctx, id): // and not just somebody else's
 			frame.Removed = append(frame.Removed, text)
 		}
+	}
+	if size > frameBytes {
+		return [][]byte{encode(plainFrame{Type: "reset"})}
 	}
 	if len(frame.Items)+len(frame.Removed) == 0 {
 		return nil // it is not even told that others have traffic

@@ -239,6 +239,10 @@ func localPath(next string) string {
 		strings.ContainsRune(next, '\\') || strings.ContainsFunc(next, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		return "/"
 	}
+	target, _, _ := strings.Cut(next, "?")
+	if !cleanPath(target) || target == "/in" || strings.HasPrefix(target, "/in/") { // an answer of a capture URL leads anywhere
+		return "/"
+	}
 	return next
 }
 

@@ -178,6 +178,10 @@ func TestNext(t *testing.T) {
 		"/\t/evil.com":              "/",
 		"/\n/evil.com":              "/",
 		"/%zz":                      "/",
+		"/in/somebody":              "/", // whose answer may lead anywhere
+		"/in/somebody?x":            "/",
+		"/in":                       "/",
+		"/urls/../in/somebody":      "/",
 		" //evil.com":               "/",
 		"/x?y=https://evil.com/":    "/x?y=https://evil.com/",
 		"/settings\r\nSet-Cookie:x": "/",

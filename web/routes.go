@@ -118,6 +118,7 @@ func (s *Server) wrap(rt route) http.Handler {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recoverPanic(w, r)
 	if r.Method == http.MethodConnect {
+		s.setSecurityHeaders(w, r)
 		s.fail(w, r, errMethod)
 		return
 	}

@@ -70,7 +70,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	if s.LocalUser != nil {
 		return errNoPasswords
 	}
-	err := s.replacePassword(r, r.PostForm.Get("current"), r.PostForm.Get("password"))
+	err := s.replacePassword(w, r, r.PostForm.Get("current"), r.PostForm.Get("password"))
 	if err == nil {
 		s.flash(r, "Your password is changed. You are signed out everywhere else.")
 		return s.redirect(w, r, "/settings")
@@ -82,7 +82,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	return s.renderSettings(w, r, http.StatusUnprocessableEntity, templates.AccountPage{PasswordError: fields})
 }
 
-func (s *Server) replacePassword(r *http.Request, current, password string) error {
+func (s *Server) replacePassword(w http.ResponseWriter, r *http.Request, current, password string) error {
 	if err := hook.ValidatePassword(password); err != nil {
 		return err
 	}
@@ -101,6 +101,9 @@ func (s *Server) replacePassword(r *http.Request, current, password string) erro
 	if err != nil {
 		return err
 	}
+	u := user(r)
+	u.PasswordHash = phc
+	s.setDevice(w, r, u) // the mark of this browser was made from the old password
 	return s.keepSession(r, epoch)
 }
 

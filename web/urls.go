@@ -47,17 +47,13 @@ func (s *Server) homePage(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, templates.CaptureURLs(page, items, older))
 }
 
-// homeRow returns the line of one capture URL in the list, as HTML.
-func (s *Server) homeRow(ctx context.Context, by hook.Actor, page templates.Page, id hook.ID) (string, error) {
+// homeRow returns the line of one capture URL in the list, as HTML; seen is what Store.SeenUpTo returned.
+func (s *Server) homeRow(ctx context.Context, by hook.Actor, page templates.Page, id hook.ID, seen map[hook.ID]hook.ID) (string, error) {
 	u, err := s.Store.CaptureURL(ctx, by, id)
 	if err != nil {
 		return "", err
 	}
 	item, err := s.urlItem(ctx, by, page, u)
-	if err != nil {
-		return "", err
-	}
-	seen, err := s.Store.SeenUpTo(ctx, by.UserID)
 	if err != nil {
 		return "", err
 	}

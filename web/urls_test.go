@@ -153,7 +153,11 @@ func TestHomeRow(t *testing.T) {
 	r := s.request(u.ID, "x")
 	page := s.web.page(&http.Request{}, "")
 	unread := func() int {
-		html, err := s.web.homeRow(context.Background(), hook.Actor{UserID: ann.ID}, page, u.ID)
+		seen, err := s.store.SeenUpTo(context.Background(), ann.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		html, err := s.web.homeRow(context.Background(), hook.Actor{UserID: ann.ID}, page, u.ID, seen)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +172,7 @@ func TestHomeRow(t *testing.T) {
 	if unread() != 0 {
 		t.Error("the mark stays")
 	}
-	if _, err := s.web.homeRow(context.Background(), hook.Actor{UserID: ann.ID + 1}, page, u.ID); !hook.Is(err, hook.NotFound) {
+	if _, err := s.web.homeRow(context.Background(), hook.Actor{UserID: ann.ID + 1}, page, u.ID, nil); !hook.Is(err, hook.NotFound) {
 		t.Errorf("somebody else gets the row: %v", err)
 	}
 }

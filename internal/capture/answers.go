@@ -63,29 +63,29 @@ func (h *Handler) refuseUnstored(w http.ResponseWriter, url *hook.CaptureURL, er
 	}
 }
 
-// plausible refuses what no capture URL takes, before anything is looked up.
-func plausible(w http.ResponseWriter, r *http.Request) bool {
+// plausible refuses what no capture URL takes; url is nil when there is none.
+func plausible(w http.ResponseWriter, r *http.Request, url *hook.CaptureURL) bool {
 	switch {
 	case r.ProtoMajor != 1 || r.Method == "PRI":
-		refuseProtocol(w)
+		refuseProtocol(w, url)
 	case len(r.Method) > hook.MaxMethodLen:
-		refuse(w, nil, http.StatusBadRequest, "The method is longer than "+strconv.Itoa(hook.MaxMethodLen)+" characters.\n")
+		refuse(w, url, http.StatusBadRequest, "The method is longer than "+strconv.Itoa(hook.MaxMethodLen)+" characters.\n")
 	case len(r.RequestURI) > hook.MaxTargetLen:
-		refuse(w, nil, http.StatusRequestURITooLong, "Path and query are longer than "+strconv.Itoa(hook.MaxTargetLen)+" bytes.\n")
+		refuse(w, url, http.StatusRequestURITooLong, "Path and query are longer than "+strconv.Itoa(hook.MaxTargetLen)+" bytes.\n")
 	case headerLines(r.Header) > hook.MaxHeaderLines:
-		refuse(w, nil, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxHeaderLines)+" header lines.\n")
+		refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxHeaderLines)+" header lines.\n")
 	case hasUnknownLength(r):
 		w.Header().Set("Connection", "close")
-		refuse(w, nil, http.StatusBadRequest, "A request with HTTP/1.0 and this method needs a Content-Length.\n")
+		refuse(w, url, http.StatusBadRequest, "A request with HTTP/1.0 and this method needs a Content-Length.\n")
 	default:
 		return true
 	}
 	return false
 }
 
-func refuseProtocol(w http.ResponseWriter) {
+func refuseProtocol(w http.ResponseWriter, url *hook.CaptureURL) {
 	w.Header().Set("Connection", "close")
-	refuse(w, nil, http.StatusBadRequest, "Capture URLs speak HTTP/1.1.\n")
+	refuse(w, url, http.StatusBadRequest, "Capture URLs speak HTTP/1.1.\n")
 }
 
 // hasUnknownLength tells of an HTTP/1.0 request that may have a body of which nothing says where it ends: net/http takes

@@ -14,8 +14,11 @@ var (
 	errBudget   = errors.New("too many bytes are in flight")
 )
 
-// firstRead is the buffer of a body whose length is not announced.
+// firstRead is the buffer that a body begins with; what is announced beyond it is charged and made as it arrives.
 const firstRead = 4 << 10
+
+// answerTime is how long an answer may take once the body is there: the longest delay, and what a sender needs to read it.
+const answerTime = hook.MaxResponseDelay + 35*time.Second
 
 // readBody reads a body to its end. It returns errTooLarge, errBudget, or what cut the body off; only a nil error means
 // that the whole body is there.
@@ -25,14 +28,14 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, c *charge) ([
 		return nil, nil
 	case n > h.MaxBody:
 		return nil, errTooLarge
-	case n > 0 && n <= hook.SmallBody:
+	case n > 0 && n <= firstRead:
 		return readExact(r.Body, int(n), c) // the server's own time limit is enough for it
 	default:
 		return h.readLarge(w, r, c)
 	}
 }
 
-// readExact reads a small body of a known length and sees to it that the framing ends with it.
+// readExact reads a body of a known length that is not worth growing for.
 func readExact(body io.Reader, n int, c *charge) ([]byte, error) {
 	if !c.grow(int64(n)) {
 		return nil, errBudget
@@ -49,11 +52,9 @@ func readExact(body io.Reader, n int, c *charge) ([]byte, error) {
 func (h *Handler) readLarge(w http.ResponseWriter, r *http.Request, c *charge) ([]byte, error) {
 	control := http.NewResponseController(w)
 	start := time.Now()
+	defer func() { _ = control.SetWriteDeadline(time.Now().Add(answerTime)) }() // the server's own limit began with the head
 	var buf []byte
 	size := int64(firstRead)
-	if r.ContentLength > 0 {
-		size = hook.SmallBody
-	}
 	for {
 		allowed := hook.BodyTimeout + time.Duration(len(buf)+1)*time.Second/hook.BodyRate
 		if err := control.SetReadDeadline(start.Add(allowed)); err != nil {

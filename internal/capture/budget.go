@@ -12,7 +12,7 @@ import (
 // address takes at most half, so that a few large or slow senders do not shut out the others.
 type budget struct {
 	total, large int64 // of all bodies; of those that are not small
-	share        int64 // of one capture URL or one address, beyond small bodies
+	perShare     int64 // of one capture URL or one address
 
 	used atomic.Int64
 
@@ -22,69 +22,68 @@ type budget struct {
 }
 
 func newBudget(total, reserve int64) *budget {
-	return &budget{total: total, large: total - reserve, share: total / 2, shares: map[any]int64{}}
+	return &budget{total: total, large: total - reserve, perShare: total / 2, shares: map[any]int64{}}
 }
 
 // charge is what one request holds of the budget.
 type charge struct {
-	b          *budget
-	n          int64
-	large      bool // counted in usedLarge and shares
-	url, owner any
+	b         *budget
+	n         int64
+	shared    int64 // of n, counted in shares: all of it once it is more than firstRead
+	large     int64 // of n, counted in usedLarge: all of it once the body is not small any more
+	url, addr any
 }
 
-func (b *budget) open(url, addr any) charge { return charge{b: b, url: url, owner: addr} }
+func (b *budget) open(url, addr any) charge { return charge{b: b, url: url, addr: addr} }
 
-// grow takes n more bytes and reports whether they were there to take.
+// grow takes n more bytes and reports whether they were there to take. The first few of a body are counted in all only:
+// that is every capture of the common size, which need not wait for a lock.
 func (c *charge) grow(n int64) bool {
-	if c.n+n > hook.SmallBody && !c.growLarge(n) {
+	if c.n+n > firstRead && !c.share(n) {
 		return false
 	}
 	if c.b.used.Add(n) > c.b.total {
 		c.b.used.Add(-n)
-		if c.large {
-			c.shrinkLarge(n)
-		}
-		return false
+		return false // what share took is given back by release
 	}
 	c.n += n
 	return true
 }
 
-func (c *charge) growLarge(n int64) bool {
-	if !c.large {
-		n += c.n // what was small until now
-	}
+// share counts the charge, n bytes larger, for its capture URL and its address, and against the large bodies.
+func (c *charge) share(n int64) bool {
 	b := c.b
+	want := c.n + n
+	more, moreLarge := want-c.shared, int64(0)
+	if want > hook.SmallBody {
+		moreLarge = want - c.large
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.usedLarge+n > b.large || b.shares[c.url]+n > b.share || b.shares[c.owner]+n > b.share {
+	if b.usedLarge+moreLarge > b.large || b.shares[c.url]+more > b.perShare || b.shares[c.addr]+more > b.perShare {
 		return false
 	}
-	c.large = true
-	b.usedLarge += n
-	b.shares[c.url] += n
-	b.shares[c.owner] += n
+	b.usedLarge += moreLarge
+	b.shares[c.url] += more
+	b.shares[c.addr] += more
+	c.shared += more
+	c.large += moreLarge
 	return true
-}
-
-func (c *charge) shrinkLarge(n int64) {
-	b := c.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.usedLarge -= n
-	for _, key := range []any{c.url, c.owner} {
-		if b.shares[key] -= n; b.shares[key] <= 0 {
-			delete(b.shares, key)
-		}
-	}
 }
 
 // release gives everything back.
 func (c *charge) release() {
-	c.b.used.Add(-c.n)
-	if c.large {
-		c.shrinkLarge(c.n)
+	b := c.b
+	b.used.Add(-c.n)
+	if c.shared > 0 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.usedLarge -= c.large
+		for _, key := range []any{c.url, c.addr} {
+			if b.shares[key] -= c.shared; b.shares[key] <= 0 {
+				delete(b.shares, key)
+			}
+		}
 	}
-	c.n, c.large = 0, false
+	c.n, c.shared, c.large = 0, 0, 0
 }

@@ -22,7 +22,9 @@ type Options struct {
 	Proxies netid.Proxies
 	Cookies []string // names of the dashboard's cookies, which are never stored
 	MaxBody int64    // bytes
-	Log     *slog.Logger
+	// SharedOrigin is true when the dashboard is served on the same host name.
+	SharedOrigin bool
+	Log          *slog.Logger
 }
 
 // Handler captures. Its ServeHTTP expects a request whose RequestURI starts with /in/.
@@ -57,11 +59,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.closing.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	if !plausible(w, r) {
-		return
-	}
 	path, query, bareQuery := splitTarget(r.RequestURI)
 	url := h.Store.CaptureURLBySlug(slugOf(path))
+	if !plausible(w, r, url) {
+		return
+	}
 	if url == nil {
 		refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
 		return
@@ -74,7 +76,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	request := h.describe(r, url, path, query, bareQuery)
-	charge := h.budget.open(url.ID, request.clientAddr)
+	charge := h.budget.open(url.ID, netid.Network(request.clientAddr))
 	defer charge.release()
 	body, err := h.readBody(w, r, &charge)
 	switch {
@@ -152,6 +154,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, url *hook.Captu
 	header["Content-Type"] = textPlain
 	replaced := map[string]bool{}
 	for _, item := range response.Headers {
+		if h.SharedOrigin && item.ChangesBrowserState() { // saved while capture URLs had a host of their own
+			continue
+		}
 		name := http.CanonicalHeaderKey(item.Name)
 		if !replaced[name] {
 			header.Del(name)

@@ -108,7 +108,8 @@ func (s *server) open(ctx context.Context) (err error) {
 		Proxies: netid.Proxies{Trusted: c.TrustedProxies, Header: c.ProxyHeader},
 	}
 	s.capture = capture.New(capture.Options{
-		Store: s.store, Proxies: site.Proxies, Cookies: web.CookieNames(), MaxBody: c.MaxBody, Log: s.log,
+		Store: s.store, Proxies: site.Proxies, Cookies: web.CookieNames(), MaxBody: c.MaxBody, SharedOrigin: c.CaptureOrigin == nil,
+		Log: s.log,
 	})
 	options := web.Options{
 		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
@@ -126,7 +127,7 @@ func (s *server) open(ctx context.Context) (err error) {
 }
 
 // run serves until a signal, then drains.
-func (s *server) run(ctx context.Context, listener net.Listener) error {
+func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 	conns := &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies}
 	s.http = &http.Server{
 		Handler:                      s.web,
@@ -147,7 +148,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) error {
 	defer func() {
 		stop()
 		for range cap(done) {
-			<-done
+			err = errors.Join(err, <-done)
 		}
 	}()
 	signals := make(chan os.Signal, 2)

@@ -68,8 +68,11 @@ func TestDefaults(t *testing.T) {
 // The defaults written in the tags and those of the domain are the same numbers.
 func TestDefaultsAreThoseOfTheDomain(t *testing.T) {
 	c := load(t)
-	want := []any{int64(hook.DefaultMaxBody), hook.Keep{Requests: hook.DefaultKeepCount, Days: hook.DefaultKeepDays, Bytes: hook.DefaultKeepBytes},
-		hook.DefaultSessionIdle, hook.DefaultSessionMax, hook.DefaultConnsPerIP, hook.DefaultSocksPerIP}
+	want := []any{
+		int64(hook.DefaultMaxBody),
+		hook.Keep{Requests: hook.DefaultKeepCount, Days: hook.DefaultKeepDays, Bytes: hook.DefaultKeepBytes},
+		hook.DefaultSessionIdle, hook.DefaultSessionMax, hook.DefaultConnsPerIP, hook.DefaultSocksPerIP,
+	}
 	got := []any{c.MaxBody, c.Keep, c.SessionIdle, c.SessionMax, c.MaxConnsPerAddr, c.MaxSocketsPerAddr}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -357,13 +360,15 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, mistakes := Load(Settings{}, []string{"HOOKKEEPER_ADMIN_PASSWORD=planted-p", "HOOKKEEPER_API_TOKEN=planted-token-",
-		"HOOKKEEPER_PUBLIC_URL=https://ann:planted-url@ho st"})
+	_, mistakes := Load(Settings{}, []string{
+		"HOOKKEEPER_ADMIN_PASSWORD=planted-p", "HOOKKEEPER_API_TOKEN=planted-token-",
+		"HOOKKEEPER_PUBLIC_URL=https://ann:planted-url@ho st",
+	})
 	printed := fmt.Sprintf("%v %+v %#v %s %v %s", c, c, c, encoded, mistakes, log.String())
 	if i := strings.Index(printed, "planted"); i >= 0 {
 		t.Errorf("a secret was printed: …%s…", printed[max(0, i-40):i+20])
 	}
-	if (Secret("")).String() != "" || Secret("x").String() == "" {
+	if Secret("").String() != "" || Secret("x").String() == "" {
 		t.Error("an unset secret must look different from a set one")
 	}
 }

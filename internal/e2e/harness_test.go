@@ -181,8 +181,7 @@ func cleanEnviron() []string {
 // kill ends the server as a power switch would end the process.
 func (s *server) kill() {
 	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-	<-s.exited
-	s.exited <- nil
+	s.exited <- <-s.exited
 }
 
 // terminate sends SIGTERM and waits for the end.

@@ -62,18 +62,23 @@ func pathIs(want string) check { return equal("the path", apiRequest.pathBytes, 
 func queryIs(want string) check {
 	return equal("the query", func(r apiRequest) string { return r.Query }, want)
 }
+
 func hostIs(want string) check {
 	return equal("the host", func(r apiRequest) string { return r.Host }, want)
 }
+
 func methodIs(want string) check {
 	return equal("the method", func(r apiRequest) string { return r.Method }, want)
 }
+
 func protocolIs(want string) check {
 	return equal("the protocol", func(r apiRequest) string { return r.Proto }, want)
 }
+
 func framingIs(want string) check {
 	return equal("the framing", func(r apiRequest) string { return r.Framing }, want)
 }
+
 func clientIs(want string) check {
 	return equal("the client", func(r apiRequest) string { return r.ClientAddr }, want)
 }

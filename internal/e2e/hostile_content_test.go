@@ -48,8 +48,10 @@ func targetRows() []hostileRow {
 		{id: "A56", input: "slashes around the slug", send: getOf("/in//SLUG"), status: 404},
 		{id: "A57", input: "two slashes", send: siteGet("//evil.com/in/SLUG"), status: 404},
 		{id: "A57", input: "two slashes on an unknown host", send: getOf("//evil.com/in/SLUG"), status: 421},
-		{id: "A58", input: "absolute form", send: getOf("http://other/in/SLUG/a?b"), status: 200,
-			stored: []check{hostIs("other"), pathIs("/in/SLUG/a"), queryIs("b"), headerIs("Host", "other")}, shown: []string{"other"}},
+		{
+			id: "A58", input: "absolute form", send: getOf("http://other/in/SLUG/a?b"), status: 200,
+			stored: []check{hostIs("other"), pathIs("/in/SLUG/a"), queryIs("b"), headerIs("Host", "other")}, shown: []string{"other"},
+		},
 		{id: "A59", input: "semicolon", send: getOf("/in/SLUG?a=1;b=2"), status: 200, stored: []check{queryIs("a=1;b=2")}},
 		// 20,000 parameters are longer than a target may be: refused for its length.
 		{id: "A59", input: "20,000 parameters", send: getOf("/in/SLUG?" + strings.Repeat("a&", 20_000)), status: 414},
@@ -71,49 +73,75 @@ var methodRows = []hostileRow{
 	{id: "A63", input: "TRACE", run: neverEchoed},
 	{id: "A64", input: "post", send: withMethod("post"), status: 200, stored: []check{methodIs("post")}},
 	{id: "A64", input: "M-SEARCH", send: withMethod("M-SEARCH"), status: 200, stored: []check{methodIs("M-SEARCH")}},
-	{id: "A64", input: "longest method", send: withMethod(strings.Repeat("A", hook.MaxMethodLen)), status: 200,
-		stored: []check{methodIs(strings.Repeat("A", hook.MaxMethodLen))}},
+	{
+		id: "A64", input: "longest method", send: withMethod(strings.Repeat("A", hook.MaxMethodLen)), status: 200,
+		stored: []check{methodIs(strings.Repeat("A", hook.MaxMethodLen))},
+	},
 	{id: "A65", input: "method one character longer", send: withMethod(strings.Repeat("A", hook.MaxMethodLen+1)), status: 400},
 	{id: "A65", input: "method of 10 KB", send: withMethod(strings.Repeat("A", 10<<10)), status: 400},
-	{id: "A66", input: "GET with a body", send: requestWith("GET /in/SLUG HTTP/1.1", []string{"Content-Length: 2"}, "hi"), status: 200,
-		stored: []check{methodIs("GET"), bodyIs("hi")}},
+	{
+		id: "A66", input: "GET with a body", send: requestWith("GET /in/SLUG HTTP/1.1", []string{"Content-Length: 2"}, "hi"), status: 200,
+		stored: []check{methodIs("GET"), bodyIs("hi")},
+	},
 	{id: "A67", input: "Expect: 100-continue", run: expectContinue},
 	{id: "A67", input: "Expect: 100-continue with too much", run: expectTooLarge},
 	{id: "A68", input: "Expect: pony", send: hi("Expect: pony", "Content-Length: 2"), status: 417, closed: true},
-	{id: "A69", input: "Upgrade: websocket", status: 200, stored: []check{headerIs("Upgrade", "websocket"), headerIs("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")},
+	{
+		id: "A69", input: "Upgrade: websocket", status: 200, stored: []check{headerIs("Upgrade", "websocket"), headerIs("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")},
 		send: head("GET /in/SLUG HTTP/1.1", "Host: cap", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")},
-	{id: "A70", input: "Upgrade: h2c", status: 200, stored: []check{protocolIs("HTTP/1.1"), headerIs("Upgrade", "h2c")},
-		send: head("GET /in/SLUG HTTP/1.1", "Host: cap", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")},
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+	},
+	{
+		id: "A70", input: "Upgrade: h2c", status: 200, stored: []check{protocolIs("HTTP/1.1"), headerIs("Upgrade", "h2c")},
+		send: head("GET /in/SLUG HTTP/1.1", "Host: cap", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"),
+	},
 }
 
 func bodyRows() []hostileRow {
 	bomb := gzippedZeros(100 << 20)
 	full := strings.Repeat("x", hook.DefaultMaxBody)
 	rows := []hostileRow{
-		{id: "A71", input: "largest body", send: hi(fmt.Sprintf("Content-Length: %d", len(full)+2)) + full, status: 413, closed: true,
-			stored: []check{sizeIs(int64(len(full)+2), true), bodyIs("")}},
-		{id: "A71", input: "one byte too many, announced", send: hi(fmt.Sprintf("Content-Length: %d", hook.DefaultMaxBody+1)), status: 413, closed: true,
-			stored: []check{sizeIs(hook.DefaultMaxBody+1, true), bodyIs("")}},
-		{id: "A71", input: "largest body that is taken", send: requestWith("POST /in/SLUG HTTP/1.1", []string{fmt.Sprintf("Content-Length: %d", len(full))}, full),
-			status: 200, stored: []check{sizeIs(hook.DefaultMaxBody, false)}},
-		{id: "A71", input: "largest body in chunks", send: chunked(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(full), full)),
-			status: 200, stored: []check{sizeIs(hook.DefaultMaxBody, false), framingIs("chunked")}},
-		{id: "A71", input: "one byte too many in chunks", send: chunked(fmt.Sprintf("%x\r\n%sx\r\n0\r\n\r\n", len(full)+1, full)),
-			status: 413, closed: true, stored: []check{sizeIs(0, true), framingIs("chunked")}},
-		{id: "A73", input: "gzip bomb", send: requestWith("POST /in/SLUG HTTP/1.1", []string{"Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(bomb))}, bomb),
-			status: 200, stored: []check{bodyIs(bomb), headerIs("Content-Encoding", "gzip")}, shown: []string{"gzip"}},
+		{
+			id: "A71", input: "largest body", send: hi(fmt.Sprintf("Content-Length: %d", len(full)+2)) + full, status: 413, closed: true,
+			stored: []check{sizeIs(int64(len(full)+2), true), bodyIs("")},
+		},
+		{
+			id: "A71", input: "one byte too many, announced", send: hi(fmt.Sprintf("Content-Length: %d", hook.DefaultMaxBody+1)), status: 413, closed: true,
+			stored: []check{sizeIs(hook.DefaultMaxBody+1, true), bodyIs("")},
+		},
+		{
+			id: "A71", input: "largest body that is taken", send: requestWith("POST /in/SLUG HTTP/1.1", []string{fmt.Sprintf("Content-Length: %d", len(full))}, full),
+			status: 200, stored: []check{sizeIs(hook.DefaultMaxBody, false)},
+		},
+		{
+			id: "A71", input: "largest body in chunks", send: chunked(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(full), full)),
+			status: 200, stored: []check{sizeIs(hook.DefaultMaxBody, false), framingIs("chunked")},
+		},
+		{
+			id: "A71", input: "one byte too many in chunks", send: chunked(fmt.Sprintf("%x\r\n%sx\r\n0\r\n\r\n", len(full)+1, full)),
+			status: 413, closed: true, stored: []check{sizeIs(0, true), framingIs("chunked")},
+		},
+		{
+			id: "A73", input: "gzip bomb", send: requestWith("POST /in/SLUG HTTP/1.1", []string{"Content-Encoding: gzip", fmt.Sprintf("Content-Length: %d", len(bomb))}, bomb),
+			status: 200, stored: []check{bodyIs(bomb), headerIs("Content-Encoding", "gzip")}, shown: []string{"gzip"},
+		},
 	}
 	for _, coding := range []string{"br", "zstd", "gzip,gzip", "x"} {
-		rows = append(rows, hostileRow{id: "A74", input: "Content-Encoding " + coding, send: hi("Content-Length: 2", "Content-Encoding: "+coding), status: 200,
-			stored: []check{bodyIs("hi"), headerIs("Content-Encoding", coding)}, shown: []string{coding}})
+		rows = append(rows, hostileRow{
+			id: "A74", input: "Content-Encoding " + coding, send: hi("Content-Length: 2", "Content-Encoding: "+coding), status: 200,
+			stored: []check{bodyIs("hi"), headerIs("Content-Encoding", coding)}, shown: []string{coding},
+		})
 	}
 	for name, kind := range map[string]string{"of 8 KB": strings.Repeat("a", 8<<10), "UTF-7": "text/html;charset=utf-7", "of nothing": ";;=;", "empty": ""} {
-		rows = append(rows, hostileRow{id: "A75", input: "Content-Type " + name, send: hi("Content-Length: 2", "Content-Type: "+kind), status: 200,
-			stored: []check{bodyIs("hi"), headerIs("Content-Type", kind)}, shown: []string{kind}})
+		rows = append(rows, hostileRow{
+			id: "A75", input: "Content-Type " + name, send: hi("Content-Length: 2", "Content-Type: "+kind), status: 200,
+			stored: []check{bodyIs("hi"), headerIs("Content-Type", kind)}, shown: []string{kind},
+		})
 	}
-	return append(rows, hostileRow{id: "A75", input: "no Content-Type", send: hi("Content-Length: 2"), status: 200,
-		stored: []check{bodyIs("hi"), headerIs("Content-Type")}, shown: []string{"POST"}})
+	return append(rows, hostileRow{
+		id: "A75", input: "no Content-Type", send: hi("Content-Length: 2"), status: 200,
+		stored: []check{bodyIs("hi"), headerIs("Content-Type")}, shown: []string{"POST"},
+	})
 }
 
 // gzippedZeros returns n zero bytes, compressed.

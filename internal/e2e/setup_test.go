@@ -17,9 +17,7 @@ func TestFirstRun(t *testing.T) {
 	if p.visit("/"); !strings.Contains(p.text("main"), "setup-link") {
 		t.Errorf("without the link the page says %q", p.text("main"))
 	}
-	file, err := os.ReadFile(filepath.Join(s.DataDir, "setup-link"))
-	p.must(err)
-	link := strings.TrimSpace(string(file))
+	link := s.setupLink()
 	if !strings.Contains(s.log.String(), link) {
 		t.Error("the link was not printed")
 	}
@@ -56,6 +54,16 @@ func TestFirstRun(t *testing.T) {
 	other.excuse("403 (Forbidden)")
 	other.visit(link)
 	other.until(`location.pathname === "/login"`)
+}
+
+// setupLink returns the link with which the first user is made.
+func (s *server) setupLink() string {
+	s.t.Helper()
+	file, err := os.ReadFile(filepath.Join(s.DataDir, "setup-link"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(file))
 }
 
 // TestLogin: a wrong password is told, the right one leads to where the visitor wanted to go.

@@ -52,37 +52,38 @@ func utf16(text string) string {
 // is there to be read, and nothing of it works. The tab watches for what works.
 func TestHostileContent(t *testing.T) {
 	s := start(t)
-	p := open(t, s).login()
+	u := s.newURL(nil)
+	p := inspect(t, s, u)
 	for row, texts := range hostileTexts {
 		t.Run(row, func(t *testing.T) {
-			u := s.newURL(nil)
-			p.watch(u)
+			p.press(keyEscape)
 			var ids []string
 			for _, request := range hostileRequests(u, texts) {
 				ids = append(ids, s.sendAny(request))
 			}
 			ids = newestFirst(ids)
-			p.wantRows(ids)
+			p.until(idsScript + ".slice(0, " + js(len(ids)) + ").join() === " + js(strings.Join(ids, ",")))
 			wantParts(p, "#rows", texts[:1], escapeTarget)
 			for i, id := range ids {
-				p.press("j")
+				p.click(`[data-id="` + id + `"] a`)
 				p.wantOpen(id)
-				wantParts(p, "#detail", texts, func(part string) string { return part })
-				tabs := []string{"3", "5"}
-				if i == 0 {
-					tabs = []string{"2", "3", "4", "5", "6"}
-				}
-				for _, key := range tabs {
+				wantParts(p, "#detail", texts, asItIs)
+				for _, key := range []string{"2", "3", "4", "5", "6", "1"} {
+					if i > 0 {
+						break // the other tabs do not care what kind of body it is
+					}
 					p.press(key)
 					p.until(find(`.tabs-line a:nth-child(`+key+`)`) + `.getAttribute("aria-current") === "page"`)
+					if key == "2" {
+						wantParts(p, "#detail", texts, asItIs)
+					}
 				}
-				p.press("1")
 			}
-			p.visit("/urls/" + u.ID + "/requests/" + ids[0] + "?tab=headers")
-			wantParts(p, "#detail", texts, func(part string) string { return part })
 		})
 	}
 }
+
+func asItIs(part string) string { return part }
 
 // hostileRequests are requests with the texts in path, query and headers, and in bodies of all the kinds that have a
 // view of their own. The last one, which is the first of the list, has them as the text that they are.
@@ -165,7 +166,7 @@ func wantParts(p *tab, selector string, texts []string, shownAs func(string) str
 func TestHostileSettings(t *testing.T) {
 	s := start(t)
 	p := open(t, s).login()
-	for _, row := range []string{"D01", "D02", "D03", "D04", "D05", "D09", "D11", "D12"} {
+	for _, row := range []string{"D01", "D02", "D04", "D05", "D09"} {
 		text := hostileTexts[row][0]
 		t.Run(row, func(t *testing.T) {
 			u := s.newURL(map[string]any{"name": text, "response": map[string]any{
@@ -175,7 +176,7 @@ func TestHostileSettings(t *testing.T) {
 			page := "/urls/" + u.ID
 			for _, path := range []string{"/", page, page + "/requests/" + id + "?tab=answer", page + "/settings", page + "/clear", page + "/delete"} {
 				p.visit(path)
-				wantParts(p, "body", []string{text}, func(part string) string { return part })
+				wantParts(p, "body", []string{text}, asItIs)
 			}
 			p.visit(page + "/settings")
 			if got := eval[string](p, find("#body")+".value"); got != text {
@@ -186,10 +187,15 @@ func TestHostileSettings(t *testing.T) {
 	}
 }
 
+// slowest is how long the server may take for any view of any request.
+const slowest = time.Second
+
 // TestHugeContent shows bodies that are hard on those who show them: each view is there within a second, and the page
 // stays usable.
 func TestHugeContent(t *testing.T) {
-	deep := func(n int, open, within, end string) string { return strings.Repeat(open, n) + within + strings.Repeat(end, n) }
+	deep := func(n int, open, within, end string) string {
+		return strings.Repeat(open, n) + within + strings.Repeat(end, n)
+	}
 	var keys strings.Builder
 	for i := range 1_000_000 {
 		fmt.Fprintf(&keys, `"%05x":0,`, i)
@@ -267,8 +273,9 @@ func TestAnswerCannotRun(t *testing.T) {
 	p.visit("/")
 	p.bypassPolicy()
 	p.visit("/")
-	p.excuse("403 (Forbidden)")
-	p.excuse("Failed to load resource")
+	for _, refusal := range []string{"403 (Forbidden)", "response code (403)", "Failed to fetch a worker script", "Refused to", "ERR_BLOCKED_BY_RESPONSE"} {
+		p.excuse(refusal)
+	}
 	before := len(s.requests(script.ID))
 	for name, load := range map[string]string{
 		"script":         `const e = document.createElement("script"); e.src = SRC; e.onload = ran; e.onerror = refused; document.body.append(e);`,
@@ -299,7 +306,7 @@ func TestOwnCookies(t *testing.T) {
 	s := start(t)
 	u := s.newURL(nil)
 	p := open(t, s).login()
-	p.excuse("404 (Not Found)")
+	p.excuse("favicon.ico") // the answer has another origin, and none of its own
 	p.run(`document.cookie = "mine=keep-me; path=/"`)
 	cookies := p.cookies()
 	if !slices.ContainsFunc(cookies, func(c [2]string) bool { return c[0] == "hookkeeper" }) {

@@ -224,13 +224,18 @@ func refusedResponseHeader(h Header, rules ValidateRules) string {
 		return "belongs to Hookkeeper: choose a name that does not start with Hookkeeper-"
 	case slices.Contains(proxyCommands, name), strings.HasPrefix(name, "X-Accel-"):
 		return "would command a proxy in front of the server"
-	case rules.SharedOrigin && slices.Contains(browserState, name):
+	case rules.SharedOrigin && h.ChangesBrowserState():
 		return "would change what browsers keep for the dashboard: it can be used once capture URLs have a host of " +
 			"their own (HOOKKEEPER_CAPTURE_ORIGIN)"
 	case name == "Set-Cookie" && cookieHasDomain(h.Value):
 		return "must not have a Domain: the cookie would reach other hosts"
 	}
 	return ""
+}
+
+// ChangesBrowserState reports whether the header changes what a browser keeps for the whole host that sent it.
+func (h Header) ChangesBrowserState() bool {
+	return slices.Contains(browserState, textproto.CanonicalMIMEHeaderKey(h.Name))
 }
 
 func cookieHasDomain(value string) bool {

@@ -196,11 +196,27 @@ func TestSlugs(t *testing.T) {
 	}{
 		{generated, true, ValidChosenSlug(generated)}, // one of 150,000 has no capital letter
 		{"ABCDEFGHIJKLMNOPQRSTUV", true, false},
-		{"ABCDEFGHIJKLMNOPQRSTU", false, false}, {"ABCDEFGHIJKLMNOPQRSTUVW", false, false}, {"ABCDEFGHIJKLMNOPQRSTU-", false, false},
-		{"abc", true, true}, {"ab", false, false}, {"a-1", true, true}, {"a--", true, true}, {"-ab", false, false}, {"1ab", true, true},
-		{strings.Repeat("a", 63), true, true}, {strings.Repeat("a", 64), false, false},
-		{"Abc", false, false}, {"a_b", false, false}, {"a.b", false, false}, {"a/b", false, false}, {"a b", false, false},
-		{"a%2fb", false, false}, {"åbc", false, false}, {"abc\x00", false, false}, {"abc\n", false, false}, {"", false, false},
+		{"ABCDEFGHIJKLMNOPQRSTU", false, false},
+		{"ABCDEFGHIJKLMNOPQRSTUVW", false, false},
+		{"ABCDEFGHIJKLMNOPQRSTU-", false, false},
+		{"abc", true, true},
+		{"ab", false, false},
+		{"a-1", true, true},
+		{"a--", true, true},
+		{"-ab", false, false},
+		{"1ab", true, true},
+		{strings.Repeat("a", 63), true, true},
+		{strings.Repeat("a", 64), false, false},
+		{"Abc", false, false},
+		{"a_b", false, false},
+		{"a.b", false, false},
+		{"a/b", false, false},
+		{"a b", false, false},
+		{"a%2fb", false, false},
+		{"åbc", false, false},
+		{"abc\x00", false, false},
+		{"abc\n", false, false},
+		{"", false, false},
 	} {
 		if ValidSlug(test.slug) != test.valid || ValidChosenSlug(test.slug) != test.chosen {
 			t.Errorf("%q: valid %t, chosen %t", test.slug, ValidSlug(test.slug), ValidChosenSlug(test.slug))

@@ -69,9 +69,13 @@ func TestMaySee(t *testing.T) {
 		owner ID
 		want  bool
 	}{
-		{Actor{UserID: 1}, 1, true}, {Actor{UserID: 1}, 2, false}, {Actor{UserID: 1}, 0, false},
-		{Actor{UserID: 1, Admin: true}, 2, true}, {System, 2, true},
-		{Actor{}, 1, false}, {Actor{}, 0, false},
+		{Actor{UserID: 1}, 1, true},
+		{Actor{UserID: 1}, 2, false},
+		{Actor{UserID: 1}, 0, false},
+		{Actor{UserID: 1, Admin: true}, 2, true},
+		{System, 2, true},
+		{Actor{}, 1, false},
+		{Actor{}, 0, false},
 	} {
 		if got := test.actor.MaySee(test.owner); got != test.want {
 			t.Errorf("%+v sees what %d owns: %t", test.actor, test.owner, got)

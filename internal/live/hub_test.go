@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,12 @@ func arrive(h *Hub, captureURL, first, last hook.ID) {
 	h.Arrived(group)
 }
 
+// pass lets the time pass and everything happen that is due then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func rows(b *Batch) (ids []hook.ID) {
 	for _, r := range b.Rows {
 		ids = append(ids, r.ID)
@@ -80,8 +87,7 @@ func TestNobodyLooks(t *testing.T) {
 		arrive(h, 7, 1, 1)
 		h.Publish(Event{Kind: Changed, CaptureURL: 7})
 		viewer := open(t, h, 7)
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		pass(time.Minute)
 		wantEqual(t, "batches", len(viewer.batches), 0)
 		wantEqual(t, "topics", len(h.topics), 1)
 		viewer.Leave()
@@ -110,8 +116,7 @@ func TestPace(t *testing.T) {
 					arrive(h, 7, id, id)
 					time.Sleep(test.every)
 				}
-				time.Sleep(time.Second)
-				synctest.Wait()
+				pass(time.Second)
 				if n := len(viewer.batches); n > test.most*seconds+2 || n < test.least*seconds {
 					t.Errorf("%d batches in %d seconds", n, seconds)
 				}
@@ -204,8 +209,7 @@ func TestEventsOfOneBatch(t *testing.T) {
 		h.Publish(Event{Kind: Removed, CaptureURL: 7, Request: 1})
 		h.Publish(Event{Kind: Changed, CaptureURL: 7})
 		h.Publish(Event{Kind: Deleted, CaptureURL: 7})
-		time.Sleep(frameEvery)
-		synctest.Wait()
+		pass(frameEvery)
 		wantEqual(t, "batches", len(viewer.batches), 2)
 		got := viewer.batches[1]
 		wantEqual(t, "rows", rows(got), []hook.ID{6, 5, 4})
@@ -225,7 +229,7 @@ func TestTooManyRemovals(t *testing.T) {
 			for id := range n {
 				h.Publish(Event{Kind: Removed, CaptureURL: 7, Request: id + 1})
 			}
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		h.Publish(Event{Kind: Changed, CaptureURL: 7})
 		synctest.Wait()
@@ -261,15 +265,13 @@ func TestHome(t *testing.T) {
 		for id := range hook.ID(maxHome) {
 			h.Publish(Event{Kind: Deleted, CaptureURL: 1000 + id})
 		}
-		time.Sleep(homeEvery)
-		synctest.Wait()
+		pass(homeEvery)
 		last := home.batches[len(home.batches)-1]
 		wantEqual(t, "as many as can be named", []any{len(last.URLs), last.Reset}, []any{maxHome, false})
 		for id := range hook.ID(maxHome + 1) {
 			h.Publish(Event{Kind: Deleted, CaptureURL: 1000 + id})
 		}
-		time.Sleep(homeEvery)
-		synctest.Wait()
+		pass(homeEvery)
 		last = home.batches[len(home.batches)-1]
 		wantEqual(t, "one more", []any{len(last.URLs), last.Reset}, []any{0, true})
 	})
@@ -300,8 +302,7 @@ func TestPings(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- h.Run(ctx) }()
-		time.Sleep(pingEvery)
-		synctest.Wait()
+		pass(pingEvery)
 		for about, p := range map[string]*page{"a viewer": viewer, "home": home} {
 			if len(p.batches) != 1 || !p.batches[0].Ping {
 				t.Errorf("%s got %+v", about, p.batches)
@@ -323,7 +324,7 @@ func TestFramesAreRenderedOnce(t *testing.T) {
 			v := h.Join(7, func(b *Batch) error {
 				frames := b.Frames(func(b *Batch) [][]byte {
 					rendered.Add(1)
-					time.Sleep(time.Millisecond) // let the others come
+					runtime.Gosched() // let the others come
 					return [][]byte{fmt.Append(nil, len(b.Rows))}
 				})
 				if string(frames[0]) != "3" {

@@ -84,8 +84,8 @@ func (v *Viewer) push(b *Batch) {
 	v.busy = v.busy || start
 	v.mu.Unlock()
 	switch {
-	case slow:
-		v.end(ErrSlow)
+	case slow && v.leave():
+		go v.closed(ErrSlow) // it says goodbye to somebody who does not read, and the publisher must not wait for that
 	case start:
 		go v.run()
 	}
@@ -104,15 +104,10 @@ func (v *Viewer) run() {
 		v.queue = v.queue[1:]
 		v.mu.Unlock()
 		if err := v.deliver(b); err != nil {
-			v.end(err)
+			if v.leave() {
+				v.closed(err)
+			}
 			return
 		}
-	}
-}
-
-// end closes the viewer for a reason, once.
-func (v *Viewer) end(err error) {
-	if v.leave() {
-		v.closed(err)
 	}
 }

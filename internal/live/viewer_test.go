@@ -93,7 +93,7 @@ func TestDeliverFails(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
-		if len(closed) != 1 || closed[0] != gone || delivered != 1 {
+		if len(closed) != 1 || !errors.Is(closed[0], gone) || delivered != 1 {
 			t.Errorf("delivered %d times, closed with %v", delivered, closed)
 		}
 		wantEqual(t, "topics", len(h.topics), 0)

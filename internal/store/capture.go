@@ -81,7 +81,7 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 		"DELETE FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3":                                      &st.prune,
 	} {
 		var err error
-		if *stmt, err = conn.PrepareContext(ctx, query); err != nil {
+		if *stmt, err = conn.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // closed by close
 			return fmt.Errorf("%s: %w", query, err)
 		}
 	}

@@ -36,8 +36,8 @@ func scanCaptureURL(row scanner) (*urlEntry, error) {
 	return u, nil
 }
 
-// loadCaptureURLs reads all capture URLs into the index. What is known already keeps its identity and its counts, which
-// only this process writes. It runs where nothing else can change the index: in Open, and in a job of the writer.
+// loadCaptureURLs reads all capture URLs into the index. What is known already keeps its identity; its counts are those on
+// disk, because a commit that failed may have gone through all the same. It runs where nothing else can change the index: in Open, and in a job of the writer.
 func (s *Store) loadCaptureURLs(ctx context.Context, db querier) error {
 	loaded, err := queryAll(ctx, db, scanCaptureURL, "SELECT "+captureURLColumns+` FROM capture_urls u
 		JOIN capture_url_stats c ON c.capture_url_id = u.id WHERE u.deleted_at IS NULL ORDER BY u.id DESC`)
@@ -48,6 +48,7 @@ func (s *Store) loadCaptureURLs(ctx context.Context, db querier) error {
 		for i, u := range loaded {
 			if known := before.byID[u.id]; known != nil {
 				known.fields.Store(u.get())
+				known.setCounts(u)
 				loaded[i] = known
 			}
 		}

@@ -69,6 +69,13 @@ func (u *urlEntry) setPurged(upTo hook.ID) {
 	u.purged = upTo
 }
 
+// setCounts takes the counts of other.
+func (u *urlEntry) setCounts(other *urlEntry) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stats, u.cleared, u.purged = other.stats, other.cleared, other.purged
+}
+
 func (u *urlEntry) withStats() hook.CaptureURLStats {
 	return hook.CaptureURLStats{CaptureURL: *u.get(), Stats: u.getStats()}
 }

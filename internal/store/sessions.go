@@ -27,16 +27,19 @@ func (s *Store) FindCtx(ctx context.Context, token string) (data []byte, found b
 func (s *Store) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token_hash, data, expires_at, last_seen) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at, last_seen = excluded.last_seen`,
+			ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, expires_at = excluded.expires_at, last_seen = excluded.last_seen
+			WHERE sessions.expires_at > 0`,
 			token, data, micros(expiry), time.Now().UnixMicro())
 		return err
 	})
 }
 
-// DeleteCtx removes a session; one that is not there is no error.
+// DeleteCtx ends a session; one that is not there is no error. The row stays for a while without its data: a page that
+// was being made during the logout must not bring the session back when it saves it.
 func (s *Store) DeleteCtx(ctx context.Context, token string) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE token_hash = $1", token)
+		_, err := tx.ExecContext(ctx, "UPDATE sessions SET data = $2, expires_at = 0, last_seen = $3 WHERE token_hash = $1",
+			token, []byte{}, time.Now().UnixMicro())
 		return err
 	})
 }

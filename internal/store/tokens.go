@@ -51,29 +51,29 @@ func (s *Store) insertToken(ctx context.Context, tx *sql.Tx, t *hook.Token, hash
 // TokenByHash returns a token and the user for whom it speaks, and notes that it was used.
 func (s *Store) TokenByHash(ctx context.Context, hash [32]byte) (hook.Token, hook.User, error) {
 	type both struct {
-		hook.Token
-		hook.User
+		token hook.Token
+		user  hook.User
 	}
 	found, err := queryOne(ctx, s.read, "token", func(row scanner) (b both, err error) {
-		dest, finish := tokenDest(&b.Token)
-		err = row.Scan(append(dest, &b.User.Email, &b.User.Admin)...)
+		dest, finish := tokenDest(&b.token)
+		err = row.Scan(append(dest, &b.user.Email, &b.user.Admin)...)
 		finish()
-		b.User.ID = b.UserID
+		b.user.ID = b.token.UserID
 		return b, err
 	}, "SELECT "+tokenColumns+", o.email, o.admin FROM tokens t JOIN users o ON o.id = t.user_id WHERE t.token_hash = $1", hash[:])
 	if err != nil {
 		return hook.Token{}, hook.User{}, err
 	}
-	if now := time.Now(); now.Sub(found.LastUsedAt) > tokenTouch {
+	if now := time.Now(); now.Sub(found.token.LastUsedAt) > tokenTouch {
 		err = s.do(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1", found.Token.ID, now.UnixMicro())
+			_, err := tx.ExecContext(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1", found.token.ID, now.UnixMicro())
 			return err
 		})
 		if err != nil && !hook.Is(err, hook.Unavailable) { // a reader may go on while nothing can be written
 			return hook.Token{}, hook.User{}, err
 		}
 	}
-	return found.Token, found.User, nil
+	return found.token, found.user, nil
 }
 
 // Tokens returns the tokens of the actor's own user, newest first; System gets those of all users.

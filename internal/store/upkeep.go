@@ -10,9 +10,10 @@ import (
 
 const (
 	upkeepEvery = time.Second
-	ageEvery    = time.Minute // how often requests are looked at for their age
-	purgeBatch  = 200         // rows removed in one transaction
-	vacuumPages = 256         // pages given back to the file system in one transaction
+	ageEvery    = time.Minute     // how often requests are looked at for their age
+	endedFor    = 5 * time.Minute // how long the row of a session that was ended stays
+	purgeBatch  = 200             // rows removed in one transaction
+	vacuumPages = 256             // pages given back to the file system in one transaction
 	// keepFree is how many free pages stay in the file: captures take them up again sooner than the file system would.
 	keepFree = 4096
 )
@@ -84,8 +85,9 @@ func (s *Store) noticeOthers(ctx context.Context) error {
 func (s *Store) purgeSessions(ctx context.Context) error {
 	now := time.Now()
 	return s.do(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE expires_at <= $1 OR last_seen <= $2",
-			now.UnixMicro(), now.Add(-s.opts.SessionIdle).UnixMicro())
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at > 0 AND expires_at <= $1
+			OR last_seen <= $2 OR expires_at = 0 AND last_seen <= $3`,
+			now.UnixMicro(), now.Add(-s.opts.SessionIdle).UnixMicro(), now.Add(-endedFor).UnixMicro())
 		if err != nil {
 			return err
 		}

@@ -307,9 +307,10 @@ func breakWriter(t *testing.T, s *store.Store, pragma string) {
 		if err != nil {
 			return err
 		}
+		defer rows.Close()
 		for rows.Next() {
 		}
-		return rows.Close()
+		return rows.Err()
 	}))
 }
 

@@ -68,8 +68,11 @@ func Request(captureURL hook.ID, n int) *hook.Request {
 			BodySize: int64(n), ResponseStatus: 200,
 		},
 		Headers: []hook.Header{
-			{Name: "Host", Value: "localhost:8080"}, {Name: "Accept", Value: "*/*"}, {Name: "Content-Length", Value: "1024"},
-			{Name: "Content-Type", Value: "application/json"}, {Name: "User-Agent", Value: "Stripe/1.0"},
+			{Name: "Host", Value: "localhost:8080"},
+			{Name: "Accept", Value: "*/*"},
+			{Name: "Content-Length", Value: "1024"},
+			{Name: "Content-Type", Value: "application/json"},
+			{Name: "User-Agent", Value: "Stripe/1.0"},
 		},
 		Body: bytes.Repeat([]byte("x"), n),
 	}
