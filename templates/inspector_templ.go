@@ -462,7 +462,7 @@ func listPane(p Page, in Inspector) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "\"> <button class=\"btn\" data-variant=\"ghost\" data-size=\"sm\">Mark read</button></form><button type=\"button\" class=\"btn needs-js\" data-variant=\"ghost\" data-size=\"sm\" id=\"pause\" aria-pressed=\"false\" title=\"Stops the list; requests are captured all the same\">Pause</button> <a class=\"btn\" data-variant=\"ghost\" data-size=\"sm\" href=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 31, "\"> <button class=\"btn\" data-variant=\"ghost\" data-size=\"sm\">Mark read</button></form><button type=\"button\" class=\"btn needs-js\" data-variant=\"ghost\" data-size=\"sm\" id=\"pause\" aria-pressed=\"false\" title=\"Stops the list; requests are captured all the same\">Pause list</button> <a class=\"btn\" data-variant=\"ghost\" data-size=\"sm\" href=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -62,7 +62,7 @@ func TestAccountFromOneAddress(t *testing.T) {
 		if _, ok := login(t, l, "ann@example.com", home, false, false); ok {
 			t.Error("allowed before the window was over")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if took, ok := login(t, l, "ann@example.com", home, false, false); !ok || took > 0 {
 			t.Errorf("after the window: took %s, ok %t", took, ok)
 		}

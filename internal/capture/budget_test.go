@@ -39,7 +39,7 @@ func TestBudgetSharesOut(t *testing.T) {
 	wantEqual(t, "the same capture URL", sameURL.grow(100*kib), false)
 	wantEqual(t, "the same address", sameAddr.grow(100*kib), false)
 	wantEqual(t, "the common size", sameURL.grow(firstRead), true)
-	wantEqual(t, "others", other.grow(400*kib), true)
+	wantEqual(t, "others", other.grow(300*kib), true)
 	first.release()
 	wantEqual(t, "after that", sameURL.grow(100*kib), true)
 }
@@ -101,7 +101,7 @@ func TestBudgetOfManyGoroutines(t *testing.T) {
 		wg.Go(func() {
 			for n := range int64(200) {
 				c := b.open(i%3, i%5)
-				for c.grow(n*100) && c.n < 200*kib {
+				for c.grow(n*100+1) && c.n < 200*kib {
 				}
 				c.release()
 			}

@@ -57,7 +57,7 @@ func neverEchoed(t *testing.T, s *server) {
 	if a.status != 200 || strings.Contains(fmt.Sprint(a.header, a.body), "echo me") {
 		t.Errorf("answer %+v", a)
 	}
-	if r := s.onlyRequest(t, u); r.Method != "TRACE" {
+	if r := s.onlyRequest(t, u); r.Method != http.MethodTrace {
 		t.Errorf("stored as %q", r.Method)
 	}
 }

@@ -356,7 +356,7 @@ func TestSendTest(t *testing.T) {
 		t.Error("the page was loaded again")
 	}
 	r := s.request(s.latest(u.ID))
-	if r.Method != "POST" || r.Body == nil || !strings.Contains(*r.Body, "hookkeeper.test") {
+	if r.Method != http.MethodPost || r.Body == nil || !strings.Contains(*r.Body, "hookkeeper.test") {
 		t.Errorf("the test request is %+v", r)
 	}
 }

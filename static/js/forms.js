@@ -5,6 +5,10 @@ import { say } from "./say.js";
 
 /** Sends every form with data-quiet in the background; its button says the word that data-quiet has. */
 export function startForms() {
+  // Who types an address wants it: without this it would be left out unless "Chosen" is selected as well.
+  document.getElementById("slug")?.addEventListener("input", () => {
+    document.getElementById("chosen").checked = true;
+  });
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!("quiet" in form.dataset)) {

@@ -240,7 +240,7 @@ class Inspector {
     this.#paused = !this.#paused;
     const button = document.getElementById("pause");
     button.setAttribute("aria-pressed", String(this.#paused));
-    button.textContent = this.#paused ? "Resume" : "Pause";
+    button.textContent = this.#paused ? "Resume list" : "Pause list";
     if (this.#paused) {
       this.#list.flush();
       this.#showNews();
