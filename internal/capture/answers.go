@@ -110,7 +110,7 @@ func (h *Handler) admits(w http.ResponseWriter, r *http.Request, url *hook.Captu
 	switch {
 	case runsInPage(r):
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		refuse(w, nil, http.StatusForbidden, "")
+		refuse(w, url, http.StatusForbidden, "")
 	case h.draining.Load():
 		w.Header().Set("Connection", "close")
 		refuseForNow(w, url, "The server is stopping. Send the request again.\n")

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -30,7 +30,9 @@ func TestConfiguredAnswer(t *testing.T) {
 		},
 		{"a body", hook.Response{Status: 202, Body: []byte("ok\x00\xff")}, "ok\x00\xff", map[string]string{"Content-Length": "4"}},
 		{
-			"a large body", hook.Response{Status: 200, Body: make([]byte, hook.MaxResponseBody)}, string(make([]byte, hook.MaxResponseBody)),
+			"a large body",
+			hook.Response{Status: 200, Body: make([]byte, hook.MaxResponseBody)},
+			string(make([]byte, hook.MaxResponseBody)),
 			nil,
 		},
 		{"no body", hook.Response{Status: 204}, "", map[string]string{"Content-Length": ""}},
@@ -138,15 +140,16 @@ func TestCORSOnEveryAnswer(t *testing.T) {
 			head   string
 			status int
 		}{
-			"stored":       {s, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 200},
-			"too large":    {s, tooLarge, 413},
-			"a loop":       {s, "GET /in/orders HTTP/1.1\nHost: cap\nHookkeeper-Hops: 6\n\n", 508},
-			"bad framing":  {s, "POST /in/orders HTTP/1.1\nHost: cap\nTransfer-Encoding: chunked\n\nzz\n\n", 400},
-			"not framed":   {s, "POST /in/orders HTTP/1.0\nHost: cap\n\n", 400},
-			"long":         {s, "GET /in/orders/" + strings.Repeat("a", hook.MaxTargetLen) + " HTTP/1.1\nHost: cap\n\n", 414},
-			"paused":       {paused, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 503},
-			"draining":     {draining, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 503},
-			"not storable": {closed, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 503},
+			"stored":        {s, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 200},
+			"too large":     {s, tooLarge, 413},
+			"run by a page": {s, "GET /in/orders HTTP/1.1\nHost: cap\nSec-Fetch-Site: same-origin\nSec-Fetch-Dest: script\n\n", 403},
+			"a loop":        {s, "GET /in/orders HTTP/1.1\nHost: cap\nHookkeeper-Hops: 6\n\n", 508},
+			"bad framing":   {s, "POST /in/orders HTTP/1.1\nHost: cap\nTransfer-Encoding: chunked\n\nzz\n\n", 400},
+			"not framed":    {s, "POST /in/orders HTTP/1.0\nHost: cap\n\n", 400},
+			"long":          {s, "GET /in/orders/" + strings.Repeat("a", hook.MaxTargetLen) + " HTTP/1.1\nHost: cap\n\n", 414},
+			"paused":        {paused, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 503},
+			"draining":      {draining, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 503},
+			"not storable":  {closed, "GET /in/orders HTTP/1.1\nHost: cap\n\n", 503},
 		} {
 			a := test.site.send(t, test.head, "")
 			wantEqual(t, about, a.status, test.status)
@@ -240,15 +243,15 @@ func TestPagesCannotRunAnswers(t *testing.T) {
 
 // TestLeavingSenderIsStored: a request that has arrived is kept, also when nobody waits for the answer.
 func TestLeavingSenderIsStored(t *testing.T) {
-	s := start(t, func(u *hook.CaptureURL) { u.Response.Body = make([]byte, hook.MaxResponseBody) })
-	conn := s.open(t)
-	write(t, conn, "POST /in/orders HTTP/1.1\r\nHost: cap\r\nContent-Length: 2\r\n\r\nhi")
-	if err := conn.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for begin := time.Now(); len(s.stored(t)) == 0; { // nothing tells when
-		if time.Since(begin) > 10*time.Second {
-			t.Fatal("nothing is stored")
+	synctest.Test(t, func(t *testing.T) {
+		s, done := startInBubble(t, nil)
+		s.answering(t, hook.Response{Status: 200, Body: make([]byte, hook.MaxResponseBody)})
+		conn := s.open(t)
+		write(t, conn, "POST /in/orders HTTP/1.1\r\nHost: cap\r\nContent-Length: 2\r\n\r\nhi")
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
 		}
-	}
+		<-done
+		s.wantStored(t, "of a sender that left", 1)
+	})
 }

@@ -95,13 +95,21 @@ func TestLiveAfterRestart(t *testing.T) {
 		for len(ids) < 700 {
 			ids = append(ids, s.capture(u, "x"))
 		}
-		p.until(idsScript + `[0] === ` + js(ids[len(ids)-1]))
-		got := eval[[]string](p, idsScript)
-		if want := newestFirst(ids)[:len(got)]; !slices.Equal(got, want) {
-			t.Errorf("rows are missing or doubled: %v", got)
-		}
+		p.wantNewest(ids)
 		p.until(`document.getElementById("count").textContent === "700"`)
 	})
+}
+
+// wantNewest waits until the list starts with the newest of these requests, given oldest first, and has no gaps; then it
+// has to be the newest ones, in order and once each.
+func (p *tab) wantNewest(ids []string) {
+	p.t.Helper()
+	p.until(idsScript + `[0] === ` + js(ids[len(ids)-1]))
+	p.until(`document.querySelector("#rows .gap") === null`)
+	got := eval[[]string](p, idsScript)
+	if want := newestFirst(ids)[:len(got)]; !slices.Equal(got, want) {
+		p.t.Errorf("rows, want - and got +:\n%s", cmp.Diff(want, got))
+	}
 }
 
 // TestLiveOffline: the page says that it is offline, and catches up.
@@ -193,12 +201,7 @@ func TestListUnderTraffic(t *testing.T) {
 	}
 	close(stop)
 	ids := <-done
-	p.until(idsScript + `[0] === ` + js(ids[len(ids)-1]))
-	p.until(`document.querySelector("#rows .gap") === null`)
-	got := eval[[]string](p, idsScript)
-	if want := newestFirst(ids)[:len(got)]; !slices.Equal(got, want) {
-		t.Errorf("rows, want - and got +:\n%s", cmp.Diff(want, got))
-	}
+	p.wantNewest(ids)
 	p.until(`document.getElementById("count").textContent.replace(",", "") === ` + js(fmt.Sprint(len(ids))))
 }
 

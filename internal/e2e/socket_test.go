@@ -226,7 +226,7 @@ func TestSocketNotCompressed(t *testing.T) {
 // TestHalfOpen is E15, and what T13 says of sessions that end by themselves.
 func TestHalfOpen(t *testing.T) {
 	if !long() {
-		t.Skip("it takes two minutes: HOOKKEEPER_TEST_LONG")
+		t.Skip("it takes three minutes: HOOKKEEPER_TEST_LONG")
 	}
 	t.Parallel()
 	s := start(t)

@@ -66,6 +66,10 @@ export class RequestList {
       const draw = () => this.#draw();
       this.#drawing = document.hidden ? setTimeout(draw, hiddenPause) : requestAnimationFrame(draw);
     }
+    this.#waitForCalm();
+  }
+
+  #waitForCalm() {
     clearTimeout(this.#calm);
     this.#calm = setTimeout(() => this.#fillGaps(), calmAfter);
   }
@@ -217,6 +221,7 @@ export class RequestList {
     if (frames.length > 0) {
       this.#trim();
       this.showKept(this.kept, 0);
+      this.#waitForCalm();
     }
   }
 
