@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,19 +161,22 @@ func TestRunEndsSockets(t *testing.T) {
 		if err := st.CommitCtx(t.Context(), "hash", []byte("data"), time.Now().Add(90*time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		var ended []string
-		mustRegister(t, s.sockets, viewer{session: "hash", user: u.ID, epoch: u.SessionEpoch}, "socket", &ended)
+		var ended atomic.Int32
+		_, err := s.sockets.register(viewer{session: "hash", user: u.ID, epoch: u.SessionEpoch}, func(int) { ended.Add(1) })
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		<-time.After(checkEvery + time.Second)
 		synctest.Wait()
-		if len(ended) != 0 {
+		if ended.Load() != 0 {
 			t.Error("a good session was ended")
 		}
 		<-time.After(checkEvery)
 		synctest.Wait()
-		if len(ended) != 1 {
+		if ended.Load() != 1 {
 			t.Error("the socket of a session that is over is still open")
 		}
 		cancel()
