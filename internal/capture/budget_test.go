@@ -29,6 +29,7 @@ func TestBudgetKeepsAPartForSmallBodies(t *testing.T) {
 	}
 	last := b.open(7, 107)
 	wantEqual(t, "over all", last.grow(1), false)
+	wantEqual(t, "what is used then", b.used.Load(), b.total)
 }
 
 func TestBudgetSharesOut(t *testing.T) {
