@@ -32,7 +32,7 @@ func TestIDText(t *testing.T) {
 func TestParseIDTakesOnlyTheCanonicalForm(t *testing.T) {
 	for _, text := range []string{
 		"", "req_", "req_000000000000", "req_00000000000001", "0000000000001", "url_0000000000001", "REQ_0000000000001",
-		"req_0000000000000",                                           // no id is 0
+		"req_0000000000000",                                                                // no id is 0
 		"req_8000000000000", "req_g000000000000", "req_g000000000001", "req_zzzzzzzzzzzzz", // more than 63 bits
 		"req_000000000000i", "req_000000000000l", "req_000000000000o", "req_000000000000u", // not in the alphabet
 		"req_000000000000A", "req_000000000000Z", "req_00000000000-1", "req_000000000000\xff", // nor these
