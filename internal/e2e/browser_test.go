@@ -337,10 +337,18 @@ func (p *tab) click(selector string) {
 		X, Y float64
 		Over string
 	}
-	at := eval[point](p, `(() => {
+	// Rows that come into view get their real height with the next frame, and what stands below them moves.
+	at := eval[point](p, `(async () => {
 		const element = `+find(selector)+`;
-		element.scrollIntoView({ block: "nearest", behavior: "instant" });
-		const box = element.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+		const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+		let box = { y: NaN };
+		for (let last = { y: 0 }; box.y !== last.y; ) {
+			last = box;
+			element.scrollIntoView({ block: "nearest", behavior: "instant" });
+			await frame();
+			box = element.getBoundingClientRect();
+		}
+		const x = box.x + box.width / 2, y = box.y + box.height / 2;
 		const top = document.elementFromPoint(x, y);
 		return { x, y, over: element.contains(top) ? "" : (top?.outerHTML ?? "nothing") };
 	})()`)
