@@ -337,17 +337,13 @@ func (p *tab) click(selector string) {
 		X, Y float64
 		Over string
 	}
-	// Rows that come into view get their real height with the next frame, and what stands below them moves.
-	at := eval[point](p, `(async () => {
+	if !p.mute { // frames do not call back there
+		p.run(restScript(selector))
+	}
+	at := eval[point](p, `(() => {
 		const element = `+find(selector)+`;
-		const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-		let box = { y: NaN };
-		for (let last = { y: 0 }; box.y !== last.y; ) {
-			last = box;
-			element.scrollIntoView({ block: "nearest", behavior: "instant" });
-			await frame();
-			box = element.getBoundingClientRect();
-		}
+		element.scrollIntoView({ block: "nearest", behavior: "instant" });
+		const box = element.getBoundingClientRect();
 		const x = box.x + box.width / 2, y = box.y + box.height / 2;
 		const top = document.elementFromPoint(x, y);
 		return { x, y, over: element.contains(top) ? "" : (top?.outerHTML ?? "nothing") };
@@ -357,6 +353,23 @@ func (p *tab) click(selector string) {
 	}
 	p.must(chromedp.Do(p.ctx, chromedp.MouseClickXY(at.X, at.Y)))
 }
+
+// restScript brings an element into view and waits until it stays where it is: rows that come into view get their real
+// height with the next frame, and what stands below them moves.
+func restScript(selector string) string {
+	return `(async () => {
+		for (let last, y = NaN; y !== last; ) {
+			const element = ` + find(selector) + `;
+			element.scrollIntoView({ block: "nearest", behavior: "instant" });
+			last = y;
+			await ` + frameScript + `;
+			y = element.getBoundingClientRect().y;
+		}
+	})()`
+}
+
+// frameScript waits until the page has drawn a frame, and with it told what was scrolled.
+const frameScript = `new Promise((done) => requestAnimationFrame(() => setTimeout(done)))`
 
 // fill types a text into a field.
 func (p *tab) fill(selector, text string) {

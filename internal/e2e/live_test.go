@@ -237,6 +237,7 @@ func TestFollowUntilMoved(t *testing.T) {
 	}
 	p.run(`document.getElementById("scroller").scrollBy({ top: 400, behavior: "instant" })`)
 	p.until(scrollTop + " === 400")
+	p.run(frameScript) // the page hears of it with the next frame
 	ids = append(ids, s.captureMany(u, 3)...)
 	p.until(pill("3 new"))
 	p.wantRows(newestFirst(ids[:40]))
