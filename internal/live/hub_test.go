@@ -187,10 +187,17 @@ func TestGroupOfSeveralCaptureURLs(t *testing.T) {
 			group = append(group, &hook.Request{Summary: hook.Summary{ID: hook.ID(i + 1), CaptureURLID: url}})
 		}
 		h.Arrived(group)
-		synctest.Wait()
-		wantEqual(t, "of the one", rows(seven.batches[0]), []hook.ID{5, 2, 1})
-		wantEqual(t, "of the other", rows(eight.batches[0]), []hook.ID{6, 3})
-		wantEqual(t, "at home", home.batches[0].URLs, []hook.ID{7, 8, 9})
+		pass(homeEvery) // a topic that was silent speaks at once, perhaps before the whole group is sorted
+		ids := func(p *page, of func(*Batch) []hook.ID) (all []hook.ID) {
+			for _, b := range p.batches {
+				all = append(all, of(b)...)
+			}
+			slices.Sort(all)
+			return slices.Compact(all)
+		}
+		wantEqual(t, "of the one", ids(seven, rows), []hook.ID{1, 2, 5})
+		wantEqual(t, "of the other", ids(eight, rows), []hook.ID{3, 6})
+		wantEqual(t, "at home", ids(home, func(b *Batch) []hook.ID { return b.URLs }), []hook.ID{7, 8, 9})
 	})
 }
 
