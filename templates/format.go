@@ -266,8 +266,6 @@ func errorHint(status int) string {
 	switch status {
 	case http.StatusForbidden:
 		return "Nothing was changed."
-	case http.StatusNotFound:
-		return "It may have been deleted, or it belongs to somebody else."
 	case http.StatusTooManyRequests:
 		return "Wait a moment and try again."
 	case http.StatusInternalServerError:

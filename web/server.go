@@ -56,6 +56,7 @@ type Server struct {
 	mux        *http.ServeMux
 	sessions   sessions
 	sockets    *sockets
+	flashes    flashes
 	operations []templates.APIOperation // of the API, for its page
 
 	canary   canary

@@ -32,7 +32,6 @@ func CookieNames() []string {
 const (
 	sessionUser  = "user"  // int64, the hook.ID
 	sessionEpoch = "epoch" // int64, hook.User.SessionEpoch when the user logged in
-	sessionFlash = "flash" // string, what the last form did
 )
 
 // sessions keeps logins. There are two managers because name and Secure of the cookie follow the scheme of a request.
@@ -189,13 +188,6 @@ func (sessions) save(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// flash keeps a sentence for the next page that the user sees.
-func (s *Server) flash(r *http.Request, message string) {
-	if v := visitorOf(r); v.session != nil && v.user.ID != 0 {
-		v.session.Put(r.Context(), sessionFlash, message)
-	}
-}
-
 // page returns what every page shows around its content.
 func (s *Server) page(r *http.Request, title string) templates.Page {
 	v := visitorOf(r)
@@ -212,9 +204,7 @@ func (s *Server) page(r *http.Request, title string) templates.Page {
 		return p
 	}
 	p.Degraded = s.Store.Degraded()
-	if v.session != nil {
-		p.Flash = v.session.PopString(r.Context(), sessionFlash)
-	}
+	p.Flash = s.takeFlash(r)
 	return p
 }
 
