@@ -37,7 +37,6 @@ type Options struct {
 	Keep              hook.Keep     // what a capture URL keeps when it does not say
 	SessionMax        time.Duration // the longest life of a session
 	MaxSocketsPerAddr int           // not applied to loopback and trusted proxies
-	Version           string
 	Log               *slog.Logger
 }
 

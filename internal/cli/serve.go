@@ -81,7 +81,13 @@ func (s *server) open(ctx context.Context) (err error) {
 		OnPrune: func(captureURL, upTo hook.ID) {
 			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
 		},
-		OnOutsideChange: func() {
+		OnOutsideChange: func(changed, deleted []hook.ID) {
+			for _, id := range changed {
+				s.hub.Publish(live.Event{Kind: live.Changed, CaptureURL: id})
+			}
+			for _, id := range deleted {
+				s.hub.Publish(live.Event{Kind: live.Deleted, CaptureURL: id})
+			}
 			if s.web != nil {
 				s.web.CheckSockets(context.Background())
 			}
@@ -114,7 +120,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	options := web.Options{
 		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
 		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
-		Version: version(), Log: s.log,
+		Log: s.log,
 	}
 	if c.AuthNone {
 		options.LocalUser = &owner

@@ -121,8 +121,12 @@ func TestSocketsEndByCommand(t *testing.T) {
 	bob, cyd := sessionOf(s.signIn(s.Addr, "bob@example.com", adminPassword)), sessionOf(s.signIn(s.Addr, "cyd@example.com", adminPassword))
 	bobs, cyds := []*rawSocket{s.view(bob, "/live")}, []*rawSocket{s.view(cyd, "/live")}
 	staying := s.view(s.login(), livePath(u))
+	admins := s.view(s.login(), "/urls/"+s.newURLAs(bob)+"/live")
 	runCommand(t, s, "user", "delete", "bob@example.com", "--with-data")
 	wantEnd(t, "user delete", bobs, codeEnded, elsewhere)
+	if n := admins.next(); n.Type != "deleted" {
+		t.Errorf("a page of what was deleted with the user is told %+v", n)
+	}
 	runWithInput(t, s, "a new password", "user", "passwd", "cyd@example.com", "--password-stdin")
 	wantEnd(t, "user passwd", cyds, codeEnded, elsewhere)
 	s.wantAlive(u, staying)

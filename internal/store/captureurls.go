@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -229,13 +230,15 @@ type ReservedSlug struct {
 	OwnerEmail string
 }
 
-// ReservedSlugs lists the slugs of deleted capture URLs.
+// ReservedSlugs lists the chosen slugs of deleted capture URLs. Generated ones are reserved as well, but nobody could want
+// them.
 func (s *Store) ReservedSlugs(ctx context.Context) ([]ReservedSlug, error) {
-	return queryAll(ctx, s.read, func(row scanner) (r ReservedSlug, err error) {
+	reserved, err := queryAll(ctx, s.read, func(row scanner) (r ReservedSlug, err error) {
 		return r, row.Scan(&r.Slug, &r.OwnerEmail)
 	}, `SELECT s.slug, o.email FROM slugs s JOIN users o ON o.id = s.owner_id
 		WHERE NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = s.slug AND u.deleted_at IS NULL)
-		ORDER BY s.slug LIMIT 1000`)
+		AND s.slug = lower(s.slug) ORDER BY s.slug LIMIT 1000`)
+	return slices.DeleteFunc(reserved, func(r ReservedSlug) bool { return !hook.ValidChosenSlug(r.Slug) }), err
 }
 
 // ReleaseSlug lets anybody take a reserved slug. NotFound when it is not reserved or in use.

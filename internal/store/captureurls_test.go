@@ -137,6 +137,7 @@ func TestDeletedCaptureURL(t *testing.T) {
 	wantEqual(t, "reserved while it is there", reserved(), nil)
 	wantKind(t, "releasing it while it is there", s.ReleaseSlug(ctx, "orders"), hook.NotFound)
 	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID))
+	must(t, s.DeleteCaptureURL(ctx, hook.System, storetest.CaptureURLOf(t, s, owner).ID)) // its generated slug is in nobody's way
 	wantGone(t, s, u.ID, id)
 	wantKind(t, "deleting it again", s.DeleteCaptureURL(ctx, hook.System, u.ID), hook.NotFound)
 	wantEqual(t, "reserved", reserved(), []store.ReservedSlug{{Slug: "orders", OwnerEmail: owner.Email}})

@@ -19,6 +19,15 @@ type snapshot struct {
 	sorted []*urlEntry // newest first
 }
 
+// fields returns what each capture URL is now.
+func (s *snapshot) fields() map[hook.ID]*hook.CaptureURL {
+	all := make(map[hook.ID]*hook.CaptureURL, len(s.sorted))
+	for _, u := range s.sorted {
+		all[u.id] = u.get()
+	}
+	return all
+}
+
 // urlEntry is one capture URL and its counts. The pointer stays the same as long as the capture URL lives.
 type urlEntry struct {
 	id     hook.ID

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,19 +12,35 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
 
-// beside opens a database twice, as a command does while a server runs. told counts what the server noticed.
-func beside(t *testing.T, f func(t *testing.T, server, command *store.Store, told *atomic.Int64)) {
+// notices is what a server was told of other processes.
+type notices struct {
+	atomic.Int64 // how often
+	mu           sync.Mutex
+	changed      []hook.ID
+	deleted      []hook.ID
+}
+
+func (n *notices) tell(changed, deleted []hook.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.Add(1)
+	n.changed = append(n.changed, changed...)
+	n.deleted = append(n.deleted, deleted...)
+}
+
+// beside opens a database twice, as a command does while a server runs. told is what the server noticed.
+func beside(t *testing.T, f func(t *testing.T, server, command *store.Store, told *notices)) {
 	synctest.Test(t, func(t *testing.T) {
 		toTheYear(2026)
 		path := newPath(t)
-		told := new(atomic.Int64)
-		server := storetest.Open(t, store.Options{Path: path, OnOutsideChange: func() { told.Add(1) }})
+		told := &notices{}
+		server := storetest.Open(t, store.Options{Path: path, OnOutsideChange: told.tell})
 		f(t, server, reopen(t, path), told)
 	})
 }
 
 func TestServerNoticesCommands(t *testing.T) {
-	beside(t, func(t *testing.T, server, command *store.Store, told *atomic.Int64) {
+	beside(t, func(t *testing.T, server, command *store.Store, told *notices) {
 		ctx := t.Context()
 		storetest.User(t, server, true)
 		ann, bob := storetest.User(t, server, false), storetest.User(t, server, false)
@@ -43,6 +60,8 @@ func TestServerNoticesCommands(t *testing.T) {
 		if told.Load() == 0 {
 			t.Error("nobody was told")
 		}
+		wantEqual(t, "told to be deleted", told.deleted, []hook.ID{anns.ID})
+		wantEqual(t, "told to be changed", told.changed, []hook.ID{bobs.ID})
 		wantEqual(t, "a deleted capture URL", server.CaptureURLBySlug(anns.Slug), nil)
 		wantKind(t, "a capture of it", server.Capture(storetest.Request(anns.ID, 10)), hook.NotFound)
 		wantEqual(t, "the new owner", server.CaptureURLBySlug(bobs.Slug).OwnerID, heir.ID)
@@ -57,7 +76,7 @@ func TestServerNoticesCommands(t *testing.T) {
 
 // TestServerNoticesWhatCameBeforeRun: a command may write between Open and the first look.
 func TestServerNoticesWhatCameBeforeRun(t *testing.T) {
-	beside(t, func(t *testing.T, server, command *store.Store, told *atomic.Int64) {
+	beside(t, func(t *testing.T, server, command *store.Store, told *notices) {
 		u := storetest.CaptureURL(t, command)
 		inBackground(t, server)
 		synctest.Wait()
@@ -69,7 +88,7 @@ func TestServerNoticesWhatCameBeforeRun(t *testing.T) {
 
 // TestServerNoticesWhatCameWhileItHealed: the new connection has not seen the commits before it.
 func TestServerNoticesWhatCameWhileItHealed(t *testing.T) {
-	beside(t, func(t *testing.T, server, command *store.Store, _ *atomic.Int64) {
+	beside(t, func(t *testing.T, server, command *store.Store, _ *notices) {
 		inBackground(t, server)
 		u := storetest.CaptureURL(t, server)
 		breakWriter(t, server, "PRAGMA query_only = 1")
@@ -86,7 +105,7 @@ func TestServerNoticesWhatCameWhileItHealed(t *testing.T) {
 // TestPurgeWaitsUntilCapturesHaveStopped: a command deleted a capture URL, and the server, which has not noticed yet, still
 // stores for it. What it stores must not outlive the purge.
 func TestPurgeWaitsUntilCapturesHaveStopped(t *testing.T) {
-	beside(t, func(t *testing.T, server, command *store.Store, _ *atomic.Int64) {
+	beside(t, func(t *testing.T, server, command *store.Store, _ *notices) {
 		storetest.User(t, server, true)
 		u := storetest.CaptureURL(t, server)
 		must(t, command.DeleteUser(t.Context(), u.OwnerID, store.DeleteUserOptions{WithData: true}))

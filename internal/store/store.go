@@ -31,8 +31,8 @@ type Options struct {
 	OnCommit func([]*hook.Request)
 	// OnPrune tells that retention removed the requests of a capture URL up to an id. It must not block.
 	OnPrune func(captureURL, upTo hook.ID)
-	// OnOutsideChange tells that another process wrote: users, tokens, sessions and capture URLs may differ.
-	OnOutsideChange func()
+	// OnOutsideChange tells that another process wrote: users, tokens and sessions may differ, and these capture URLs do.
+	OnOutsideChange func(changed, deleted []hook.ID)
 	// OnDegraded tells that writing fails, with a sentence for people, or works again, with "".
 	OnDegraded func(message string)
 }

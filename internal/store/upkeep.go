@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"reflect"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -63,23 +64,41 @@ func (s *Store) warn(what string, err error) {
 // noticeOthers reads again what commands change beside the running server. data_version of the writer's own connection
 // moves only when another process commits.
 func (s *Store) noticeOthers(ctx context.Context) error {
-	changed := false
+	noticed := false
+	var changed, deleted []hook.ID
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		var version int64
 		err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
 		if err != nil || version == s.writer.version {
 			return err
 		}
+		before := s.urls.load().fields()
 		if err := s.loadCaptureURLs(ctx, tx); err != nil {
 			return err
 		}
-		s.writer.version, changed = version, true
+		changed, deleted = differences(before, s.urls.load().fields())
+		s.writer.version, noticed = version, true
 		return nil
 	})
-	if changed && s.opts.OnOutsideChange != nil {
-		s.opts.OnOutsideChange()
+	if noticed && s.opts.OnOutsideChange != nil {
+		s.opts.OnOutsideChange(changed, deleted)
 	}
 	return err
+}
+
+// differences returns which capture URLs are new or not what they were, and which are gone.
+func differences(before, after map[hook.ID]*hook.CaptureURL) (changed, deleted []hook.ID) {
+	for id, u := range after {
+		if !reflect.DeepEqual(before[id], u) {
+			changed = append(changed, id)
+		}
+	}
+	for id := range before {
+		if after[id] == nil {
+			deleted = append(deleted, id)
+		}
+	}
+	return changed, deleted
 }
 
 func (s *Store) purgeSessions(ctx context.Context) error {
