@@ -28,6 +28,12 @@ func (n *notices) tell(changed, deleted []hook.ID) {
 	n.deleted = append(n.deleted, deleted...)
 }
 
+func (n *notices) all() (changed, deleted []hook.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.changed, n.deleted
+}
+
 // beside opens a database twice, as a command does while a server runs. told is what the server noticed.
 func beside(t *testing.T, f func(t *testing.T, server, command *store.Store, told *notices)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -60,8 +66,9 @@ func TestServerNoticesCommands(t *testing.T) {
 		if told.Load() == 0 {
 			t.Error("nobody was told")
 		}
-		wantEqual(t, "told to be deleted", told.deleted, []hook.ID{anns.ID})
-		wantEqual(t, "told to be changed", told.changed, []hook.ID{bobs.ID})
+		changed, deleted := told.all()
+		wantEqual(t, "told to be deleted", deleted, []hook.ID{anns.ID})
+		wantEqual(t, "told to be changed", changed, []hook.ID{bobs.ID})
 		wantEqual(t, "a deleted capture URL", server.CaptureURLBySlug(anns.Slug), nil)
 		wantKind(t, "a capture of it", server.Capture(storetest.Request(anns.ID, 10)), hook.NotFound)
 		wantEqual(t, "the new owner", server.CaptureURLBySlug(bobs.Slug).OwnerID, heir.ID)
