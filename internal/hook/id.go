@@ -16,6 +16,9 @@ const (
 	RequestPrefix    = "req_"
 	UserPrefix       = "usr_"
 	TokenPrefix      = "tok_"
+
+	SubscriptionPrefix = "sub_"
+	DeliveryPrefix     = "dlv_"
 )
 
 const (

@@ -40,6 +40,39 @@ const (
 	DefaultKeepDays  = 30
 	DefaultKeepBytes = 1 << 30
 
+	// Subscriptions and deliveries.
+	MaxSubscriptions       = 200 // of one capture URL
+	MaxConditions          = 20  // of a filter
+	MaxConditionField      = 200
+	MaxConditionValue      = 1 << 10
+	MaxJQ                  = 2 << 10 // bytes of a jq program
+	MaxTargetURL           = 2 << 10
+	MaxTargetHeaders       = 50 // of a subscription
+	MinSecretLen           = 16 // characters of a secret that somebody chose
+	MaxSecretLen           = 256
+	MaxSecrets             = 5 // signing at the same time while they are rotated
+	DefaultDeliveryTimeout = 15 * time.Second
+	MinDeliveryTimeout     = time.Second
+	MaxDeliveryTimeout     = 30 * time.Second
+	DefaultMaxAttempts     = 10
+	MaxAttempts            = 100
+	MaxBackoff             = 7 * 24 * time.Hour
+	DefaultConcurrency     = 8
+	MaxConcurrency         = 256
+	MinRate                = 0.01 // attempts a second
+	MaxRate                = 10_000
+	MaxResponseKept        = 64 << 10 // bytes of a target's answer that an attempt keeps
+	MaxTargetAnswerHeaders = 64 << 10
+	MinRetryAfter          = time.Second
+	MaxRetryAfter          = time.Hour
+	FirstAttemptsKept      = 10 // of a delivery
+	LastAttemptsKept       = 40
+	MaxSending             = 2048      // attempts under way, of all subscriptions
+	MaxSendingBytes        = 128 << 20 // bodies of those
+	MaxOneOffTargets       = 10        // of one resend
+	MaxSelected            = 200       // requests resent at once
+	MaxEditedBody          = 1 << 20   // bytes of a body edited in the dashboard
+
 	// Accounts.
 	MaxEmailLen    = 254
 	MinPasswordLen = 10   // characters

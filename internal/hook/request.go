@@ -39,7 +39,18 @@ type Request struct {
 	Trailers   []Header
 	Body       []byte
 	BodySHA256 [32]byte
+	Routes     []Route // one for each subscription of the capture URL
 }
+
+// Route is what the filter of a subscription said of a request when it was captured.
+type Route struct {
+	Subscription ID
+	Refused      int    // the rule that said no, an index into Filter.Rules; Delivered = none did
+	Rule         string // that rule in words, when the request is read again
+}
+
+// Delivered is the Refused of a request that is delivered.
+const Delivered = -1
 
 // SubPath returns what follows /in/{slug} in the path, "" or starting with a slash.
 func (s *Summary) SubPath() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -64,6 +65,7 @@ func headersSize(r *hook.Request) (n int) {
 // captureStatements are prepared once on the writer's connection.
 type captureStatements struct {
 	begin, commit, rollback, insert, stats, lastID, oldest, prune *sql.Stmt
+	deliver, unfinished                                           *sql.Stmt
 }
 
 func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error {
@@ -72,8 +74,13 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 		"COMMIT":          &st.commit,
 		"ROLLBACK":        &st.rollback,
 		byOrder(`INSERT INTO requests (id, capture_url_id, received_at, stored_size, body_size, flags, response_status, method,
-			scheme, proto, tls, remote_addr, client_addr, host, path, query, content_type, headers, trailers, body_sha256, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`): &st.insert,
+			scheme, proto, tls, remote_addr, client_addr, host, path, query, content_type, headers, trailers, body_sha256, body,
+			refusals)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`): &st.insert,
+		byOrder(`INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state, next_at, lease,
+			used, attempt_count, last_status, size, origin, retry, sign_as, made_by, reason, target_url, edit)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, '', '', '', x'')`): &st.deliver,
+		"UPDATE subscription_stats SET unfinished = $2 WHERE subscription_id = $1": &st.unfinished,
 		`UPDATE capture_url_stats SET kept = $2, received = $3, bytes = $4, last_request_id = $5, last_request_at = $6
 		WHERE capture_url_id = $1`: &st.stats,
 		"UPDATE meta SET value = $1 WHERE key = 'last_request_id'":                                                     &st.lastID,
@@ -89,7 +96,7 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 }
 
 func (st *captureStatements) close() {
-	for _, stmt := range []*sql.Stmt{st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune} {
+	for _, stmt := range []*sql.Stmt{st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune, st.deliver, st.unfinished} {
 		if stmt != nil {
 			_ = stmt.Close()
 		}
@@ -103,6 +110,13 @@ type touched struct {
 	stats    hook.Stats
 	pruned   hook.ID // retention removed requests up to this one
 	arrivals int
+	subs     []queued
+}
+
+// queued is what a group puts into the queue of one subscription.
+type queued struct {
+	sub        *subEntry
+	deliveries int64
 }
 
 // write commits the captures of a group. An error means that none of them is stored.
@@ -137,6 +151,9 @@ func (w *writer) write(g *group) (err error) {
 	}
 	for _, t := range touches {
 		t.url.setStats(t.stats)
+		for _, q := range t.subs {
+			q.sub.queued(q.deliveries)
+		}
 		if t.pruned != 0 && w.s.opts.OnPrune != nil {
 			w.s.opts.OnPrune(t.url.id, t.pruned)
 		}
@@ -171,9 +188,11 @@ func (w *writer) insert(ctx context.Context, c *capture, touches []touched) ([]t
 	}
 	id := w.ids.Next(time.Now())
 	flags := requestFlags(&r.Summary)
+	subs := w.s.urls.load().subs
 	_, err := w.stmt.insert.ExecContext(ctx, int64(id), int64(r.CaptureURLID), r.ReceivedAt.UnixMicro(), c.size, r.BodySize,
 		flags, int64(r.ResponseStatus), r.Method, r.Scheme, r.Proto, r.TLS, r.RemoteAddr, r.ClientAddr, []byte(r.Host),
-		[]byte(r.Path), []byte(r.Query), []byte(r.ContentType), notNil(c.headers), notNil(c.trailers), r.BodySHA256[:], notNil(r.Body))
+		[]byte(r.Path), []byte(r.Query), []byte(r.ContentType), notNil(c.headers), notNil(c.trailers), r.BodySHA256[:], notNil(r.Body),
+		refusals(r.Routes, subs))
 	if err != nil && isRowError(err) {
 		c.err = unavailable(err)
 		return touches, nil
@@ -188,7 +207,48 @@ func (w *writer) insert(ctx context.Context, c *capture, touches []touched) ([]t
 	t.stats.Received++
 	t.stats.Bytes += c.size
 	t.stats.LastRequestID, t.stats.LastRequestAt = id, r.ReceivedAt
+	for _, route := range r.Routes {
+		if sub := subs[route.Subscription]; sub != nil && route.Refused == hook.Delivered {
+			if err := w.deliver(ctx, r, t, sub); err != nil {
+				return touches, err
+			}
+		}
+	}
 	return touches, nil
+}
+
+// deliver puts a request into the queue of a subscription, in the transaction that stores it: there is no moment at which one
+// is on disk without the other.
+func (w *writer) deliver(ctx context.Context, r *hook.Request, t *touched, sub *subEntry) error {
+	now := r.ReceivedAt.UnixMicro()
+	id := w.deliveryIDs.Next(r.ReceivedAt)
+	if _, err := w.stmt.deliver.ExecContext(ctx, int64(id), int64(r.ID), int64(r.CaptureURLID), int64(sub.id), now, now); err != nil {
+		return err
+	}
+	for i := range t.subs {
+		if t.subs[i].sub == sub {
+			t.subs[i].deliveries++
+			return nil
+		}
+	}
+	t.subs = append(t.subs, queued{sub, 1})
+	return nil
+}
+
+// refusals encodes which rules said no, as unsigned varints.
+func refusals(routes []hook.Route, subs map[hook.ID]*subEntry) []byte {
+	b := []byte{}
+	for _, route := range routes {
+		if route.Refused == hook.Delivered {
+			continue
+		}
+		if sub := subs[route.Subscription]; sub != nil {
+			if numbers := *sub.rules.Load(); route.Refused < len(numbers) { // the filter may have been changed since
+				b = binary.AppendUvarint(b, numbers[route.Refused])
+			}
+		}
+	}
+	return b
 }
 
 // notNil returns b, an empty slice for nil: the driver stores nil as NULL.
@@ -220,6 +280,11 @@ func (w *writer) pruneAndCount(ctx context.Context, t *touched) error {
 	keep := t.url.get().Keep.Or(w.s.opts.Keep)
 	if t.stats.Kept > keep.Requests || t.stats.Bytes > keep.Bytes {
 		if err := w.prune(ctx, t, keep, time.Time{}, t.arrivals+pruneExtra); err != nil {
+			return err
+		}
+	}
+	for _, q := range t.subs {
+		if _, err := w.stmt.unfinished.ExecContext(ctx, int64(q.sub.id), q.sub.getStatus().counts.Unfinished+q.deliveries); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func scanCaptureURL(row scanner) (*urlEntry, error) {
 	return u, nil
 }
 
-// loadCaptureURLs reads all capture URLs into the index. What is known already keeps its identity; its counts are those on
+// loadCaptureURLs reads all capture URLs and their subscriptions into the index. What is known already keeps its identity; its counts are those on
 // disk, because a commit that failed may have gone through all the same. It runs where nothing else can change the index: in Open, and in a job of the writer.
 func (s *Store) loadCaptureURLs(ctx context.Context, db querier) error {
 	loaded, err := queryAll(ctx, db, scanCaptureURL, "SELECT "+captureURLColumns+` FROM capture_urls u
@@ -54,8 +54,7 @@ func (s *Store) loadCaptureURLs(ctx context.Context, db querier) error {
 			}
 		}
 	}
-	s.urls.replace(loaded)
-	return nil
+	return s.loadSubscriptions(ctx, db, loaded)
 }
 
 // CaptureURLBySlug returns the capture URL with the slug, nil when there is none. It is not to be changed.

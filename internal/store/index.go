@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +19,7 @@ type snapshot struct {
 	byID   map[hook.ID]*urlEntry
 	bySlug map[string]*urlEntry
 	sorted []*urlEntry // newest first
+	subs   map[hook.ID]*subEntry
 }
 
 // fields returns what each capture URL is now.
@@ -32,6 +35,7 @@ func (s *snapshot) fields() map[hook.ID]*hook.CaptureURL {
 type urlEntry struct {
 	id     hook.ID
 	fields atomic.Pointer[hook.CaptureURL]
+	subs   atomic.Pointer[[]*hook.Subscription] // newest first; nil = none
 
 	mu      sync.Mutex
 	stats   hook.Stats
@@ -91,10 +95,11 @@ func (u *urlEntry) withStats() hook.CaptureURLStats {
 
 func (x *index) load() *snapshot { return x.current.Load() }
 
-// replace puts the capture URLs, newest first, in the place of all that were there.
-func (x *index) replace(sorted []*urlEntry) {
+// replace puts the capture URLs, newest first, and their subscriptions in the place of all that were there.
+func (x *index) replace(sorted []*urlEntry, subs map[hook.ID]*subEntry) {
 	s := &snapshot{
 		byID: make(map[hook.ID]*urlEntry, len(sorted)), bySlug: make(map[string]*urlEntry, len(sorted)), sorted: sorted,
+		subs: subs,
 	}
 	for _, u := range sorted {
 		s.byID[u.id] = u
@@ -104,9 +109,93 @@ func (x *index) replace(sorted []*urlEntry) {
 }
 
 // add and remove are called once the change is on disk. What is added is the newest.
-func (x *index) add(u *urlEntry) { x.replace(append([]*urlEntry{u}, x.load().sorted...)) }
+func (x *index) add(u *urlEntry) {
+	before := x.load()
+	x.replace(append([]*urlEntry{u}, before.sorted...), before.subs)
+}
 
 func (x *index) remove(id hook.ID) {
-	sorted := slices.Clone(x.load().sorted)
-	x.replace(slices.DeleteFunc(sorted, func(u *urlEntry) bool { return u.id == id }))
+	before := x.load()
+	subs := maps.Clone(before.subs)
+	maps.DeleteFunc(subs, func(_ hook.ID, e *subEntry) bool { return e.url.id == id })
+	x.replace(slices.DeleteFunc(slices.Clone(before.sorted), func(u *urlEntry) bool { return u.id == id }), subs)
+}
+
+// subEntry is one subscription and what is known of it. The pointer stays the same as long as the subscription lives.
+type subEntry struct {
+	id     hook.ID
+	url    *urlEntry
+	fields atomic.Pointer[hook.Subscription]
+	rules  atomic.Pointer[[]uint64] // the numbers of its filter's rules
+
+	mu     sync.Mutex
+	status subStatus
+}
+
+// subStatus is the row of subscription_stats.
+type subStatus struct {
+	counts    hook.DeliveryCounts
+	health    hook.Health
+	discarded hook.ID // unfinished deliveries up to this one are cancelled
+	reason    string  // why they are
+}
+
+func (e *subEntry) get() *hook.Subscription { return e.fields.Load() }
+
+func (e *subEntry) getStatus() subStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.status
+}
+
+func (e *subEntry) setStatus(status subStatus) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status = status
+}
+
+// queued notes deliveries that have been put into the queue.
+func (e *subEntry) queued(n int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.status.counts.Unfinished += n
+}
+
+func (e *subEntry) withStatus() hook.SubscriptionStatus {
+	status := e.getStatus()
+	return hook.SubscriptionStatus{Subscription: *e.get(), Health: status.health, Counts: status.counts}
+}
+
+// addSub and removeSub are called once the change is on disk; setSub when a subscription was changed.
+func (x *index) addSub(e *subEntry) {
+	before := x.load()
+	subs := maps.Clone(before.subs)
+	subs[e.id] = e
+	x.replace(before.sorted, subs)
+	x.gatherSubs(e.url)
+}
+
+func (x *index) removeSub(e *subEntry) {
+	before := x.load()
+	subs := maps.Clone(before.subs)
+	delete(subs, e.id)
+	x.replace(before.sorted, subs)
+	x.gatherSubs(e.url)
+}
+
+func (x *index) setSub(e *subEntry, fields *hook.Subscription) {
+	e.fields.Store(fields)
+	x.gatherSubs(e.url)
+}
+
+// gatherSubs makes the list that captures read.
+func (x *index) gatherSubs(u *urlEntry) {
+	var subs []*hook.Subscription
+	for _, e := range x.load().subs {
+		if e.url == u {
+			subs = append(subs, e.get())
+		}
+	}
+	slices.SortFunc(subs, func(a, b *hook.Subscription) int { return cmp.Compare(b.ID, a.ID) })
+	u.subs.Store(&subs)
 }

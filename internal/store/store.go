@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
 )
 
 const (
@@ -22,6 +24,7 @@ type Options struct {
 	Path        string        // the database file; created when missing
 	Keep        hook.Keep     // retention of capture URLs that do not set their own
 	SessionIdle time.Duration // a session unused for this long has ended
+	Key         seal.Key      // encrypts secrets at rest
 	DiskReserve int64         // bytes of the volume that captures leave free; below 0 = the smaller of 256 MiB and 5 %
 	Log         *slog.Logger
 
@@ -40,12 +43,15 @@ type Options struct {
 // Store is one open database. All methods are safe for concurrent use. Errors that callers should tell apart are
 // *hook.Error; what an Actor may not see is NotFound.
 type Store struct {
-	opts    Options
-	log     *slog.Logger
-	read    *sql.DB
-	writer  *writer
-	urls    index
-	ids     hook.IDs // of everything but requests; see newID
+	opts   Options
+	log    *slog.Logger
+	read   *sql.DB
+	writer *writer
+	urls   index
+	ids    hook.IDs // of everything but requests and their deliveries; see newID
+	// leases is the last lease that was given, on the writer's goroutine. It starts anywhere, so that a lease of another
+	// process is none of ours.
+	leases  int64
 	disk    diskGuard
 	health  atomic.Pointer[string] // why nothing can be written, "" when it can
 	damaged atomic.Pointer[string] // what the check after a crash found; nil when nothing
@@ -70,7 +76,7 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	if err := createPrivately(opts.Path); err != nil {
 		return nil, err
 	}
-	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve)}
+	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), leases: rand.Int64N(1 << 62)}
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,8 @@ type writer struct {
 	stmt captureStatements
 	ids  hook.IDs // of requests
 
+	deliveryIDs hook.IDs
+
 	mu      sync.Mutex
 	groups  []*group // the last one is open, the others are full
 	waiting int      // captures in groups
@@ -111,6 +113,10 @@ func (w *writer) prepare(ctx context.Context) error {
 		return err
 	}
 	w.ids.Advance(last)
+	if err := conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM deliveries").Scan(&last); err != nil {
+		return err
+	}
+	w.deliveryIDs.Advance(last)
 	return w.stmt.prepare(ctx, conn)
 }
 

@@ -1,0 +1,120 @@
+package hook
+
+import (
+	"slices"
+	"time"
+)
+
+// When a target counts as down, and what happens then.
+const (
+	DownFailures   = 10               // failed attempts in a row,
+	DownDeliveries = 3                // of at least so many deliveries,
+	DownFor        = 60 * time.Second // over at least this time
+	FirstProbe     = 30 * time.Second
+	LastProbe      = 10 * time.Minute
+	DeadAfter      = 5 * 24 * time.Hour // of failing attempts: the subscription is disabled
+)
+
+// Health is what is known of a subscription's target. The zero Health is that of a target nobody has tried.
+type Health struct {
+	Failures     int           `json:"failures"`       // failed attempts since the last success
+	Failed       []ID          `json:"failed"`         // the deliveries of those, up to DownDeliveries
+	FailingSince time.Time     `json:"failing_since"`  // the first of them; time on hold does not count, see Resumed
+	DownSince    time.Time     `json:"down_since"`     // zero = not down
+	ProbeAt      time.Time     `json:"probe_at"`       // when the next probe is due, while down
+	ProbeWait    time.Duration `json:"probe_wait"`     // the pause behind that probe
+	QuietUntil   time.Time     `json:"quiet_until"`    // the target asked for a pause (Retry-After)
+	LastOK       time.Time     `json:"last_ok"`        // zero = never
+	LastOutcome  string        `json:"last_outcome"`   // of the newest failed attempt, in words
+	LastFailedAt time.Time     `json:"last_failed_at"` // zero = never
+}
+
+// Down reports whether deliveries are held and the target is probed.
+func (h *Health) Down() bool { return !h.DownSince.IsZero() }
+
+// Succeeded notes an attempt that the target took, and reports whether it had been down.
+func (h *Health) Succeeded(now time.Time) (recovered bool) {
+	recovered = h.Down()
+	*h = Health{LastOK: now, LastFailedAt: h.LastFailedAt, LastOutcome: h.LastOutcome}
+	return recovered
+}
+
+// Change is what a failed attempt made of a subscription.
+type Change int
+
+// The changes.
+const (
+	NoChange Change = iota
+	WentDown
+	Died // failing for DeadAfter: to be disabled
+)
+
+// FailedAttempt notes an attempt that the target did not take.
+func (h *Health) FailedAttempt(delivery ID, outcome string, now time.Time) Change {
+	if h.FailingSince.IsZero() {
+		h.FailingSince = now
+	}
+	h.Failures++
+	h.LastOutcome, h.LastFailedAt = outcome, now
+	if len(h.Failed) < DownDeliveries && !slices.Contains(h.Failed, delivery) {
+		h.Failed = append(slices.Clone(h.Failed), delivery)
+	}
+	switch failing := now.Sub(h.FailingSince); {
+	case failing >= DeadAfter:
+		return Died
+	case h.Down():
+		h.ProbeWait = min(max(2*h.ProbeWait, FirstProbe), LastProbe)
+		h.ProbeAt = now.Add(h.ProbeWait)
+	case h.Failures >= DownFailures && len(h.Failed) >= DownDeliveries && failing >= DownFor:
+		h.DownSince, h.ProbeWait, h.ProbeAt = now, FirstProbe, now.Add(FirstProbe)
+		return WentDown
+	}
+	return NoChange
+}
+
+// Resumed takes the time since held out of the time that the target has been failing.
+func (h *Health) Resumed(held, now time.Time) {
+	if h.FailingSince.IsZero() || held.IsZero() || !now.After(held) {
+		return
+	}
+	from := held
+	if h.FailingSince.After(from) {
+		from = h.FailingSince
+	}
+	h.FailingSince = h.FailingSince.Add(now.Sub(from))
+}
+
+// DeliveryCounts counts the deliveries of a subscription.
+type DeliveryCounts struct {
+	Unfinished int64
+	Succeeded  int64
+	Failed     int64
+	Cancelled  int64
+	Skipped    int64 // by jq; what a condition refused makes no delivery
+	Attempts   int64
+}
+
+// SubscriptionStatus is a subscription with what is known of it.
+type SubscriptionStatus struct {
+	Subscription
+	Health Health
+	Counts DeliveryCounts
+}
+
+// HeldWhy says in words why unfinished deliveries are not sent, "" when nothing holds them.
+func (s *SubscriptionStatus) HeldWhy() string {
+	switch {
+	case s.Hold.Disabled && s.Hold.DisabledReason != "":
+		return "disabled: " + s.Hold.DisabledReason
+	case s.Hold.Disabled:
+		return "disabled"
+	case s.Hold.Paused && s.Hold.PausedBy != "":
+		return "paused by " + s.Hold.PausedBy
+	case s.Hold.Paused:
+		return "paused"
+	case s.Health.Down():
+		return "target down since " + s.Health.DownSince.UTC().Format("2006-01-02 15:04 UTC") + ", probed every " +
+			s.Health.ProbeWait.String()
+	}
+	return ""
+}

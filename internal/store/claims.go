@@ -1,0 +1,369 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+// The queue of a subscription is its unfinished deliveries in the order of due_at. A worker claims from it with a lease
+// before it sends, and what it reports later counts only under that lease. Claiming does not take a row out of the queue:
+// the worker leaves out what it has claimed itself, and what a process that died had claimed is free at once.
+
+// Claim is a delivery that the caller is to send.
+type Claim struct {
+	hook.Delivery
+	Lease       int64
+	Interrupted bool // a process that died was sending it: nobody knows how that ended
+	dueAt       int64
+}
+
+// Queue says what to claim of a subscription.
+type Queue struct {
+	Subscription hook.ID // 0 = resends to typed URLs
+	Now          time.Time
+	Limit        int
+	Skip         map[hook.ID]bool // claimed already by the caller
+	Ordered      bool             // only the head, and only when it is due
+}
+
+// claimColumns are read in the order of scanClaim.
+const claimColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.due_at, d.next_at, d.lease, d.used,
+	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.made_by, d.target_url, d.edit, d.created_at`
+
+func scanClaim(row scanner) (c Claim, err error) {
+	var next, created int64
+	var edit []byte
+	err = row.Scan(&c.ID, &c.RequestID, &c.CaptureURLID, &c.SubscriptionID, &c.State, &c.dueAt, &next, &c.Lease, &c.Used,
+		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.By, &c.TargetURL, &edit, &created)
+	if err != nil {
+		return c, err
+	}
+	c.NextAt, c.CreatedAt = fromMicros(next), fromMicros(created)
+	c.Interrupted = c.Lease != 0
+	c.Edit, err = decodeEdit(edit)
+	return c, err
+}
+
+// editJSON is how an edited copy is stored.
+type editJSON struct {
+	Method  string       `json:"method"`
+	Path    []byte       `json:"path"`
+	Query   []byte       `json:"query"`
+	Headers []headerJSON `json:"headers"`
+	Body    []byte       `json:"body"`
+}
+
+func encodeEdit(e *hook.Edit) []byte {
+	if e == nil {
+		return []byte{}
+	}
+	doc := editJSON{Method: e.Method, Path: []byte(e.Path), Query: []byte(e.Query), Body: e.Body}
+	for _, h := range e.Headers {
+		doc.Headers = append(doc.Headers, headerJSON{h.Name, []byte(h.Value)})
+	}
+	return []byte(encodeJSON(doc))
+}
+
+func decodeEdit(b []byte) (*hook.Edit, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	var doc editJSON
+	if err := json.Unmarshal(b, &doc); err != nil {
+		return nil, fmt.Errorf("an edited copy is damaged: %w", err)
+	}
+	e := &hook.Edit{Method: doc.Method, Path: string(doc.Path), Query: string(doc.Query), Body: doc.Body}
+	for _, h := range doc.Headers {
+		e.Headers = append(e.Headers, hook.Header{Name: h.Name, Value: string(h.Value)})
+	}
+	return e, nil
+}
+
+// Due returns the deliveries that can be claimed now and, when there are fewer than asked for, when the next one will be
+// due: zero when there is none. Nothing is written.
+func (s *Store) Due(ctx context.Context, q Queue) (claims []Claim, next time.Time, err error) {
+	now := micros(q.Now)
+	limit := q.Limit + len(q.Skip)
+	if q.Ordered {
+		limit, now = 1, math.MaxInt64
+	}
+	var discarded hook.ID
+	if e := s.urls.load().subs[q.Subscription]; e != nil {
+		discarded = e.getStatus().discarded
+	}
+	found, err := queryAll(ctx, s.read, scanClaim, "SELECT "+claimColumns+` FROM deliveries d
+		WHERE d.subscription_id = $1 AND d.state < 2 AND d.due_at <= $2 AND d.id > $3 ORDER BY d.due_at, d.id LIMIT $4`,
+		q.Subscription, now, discarded, limit)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	for _, c := range found {
+		if q.Ordered && c.NextAt.After(q.Now) {
+			return nil, c.NextAt, nil
+		}
+		if !q.Skip[c.ID] && len(claims) < q.Limit {
+			claims = append(claims, c)
+		}
+	}
+	if len(found) == limit || q.Ordered {
+		return claims, time.Time{}, nil
+	}
+	next, err = s.nextDue(ctx, q.Subscription, now)
+	return claims, next, err
+}
+
+// ProbeTurn says whose turn it is while a target is down: the oldest delivery, the newest, the second oldest and so on, so
+// that one poisonous request cannot hold a healthy target down. The zero ProbeTurn begins with the oldest.
+type ProbeTurn struct {
+	newest         bool
+	old, new       hook.ID // tried last from either end
+	oldDue, newDue int64
+}
+
+// NextProbe returns the delivery to try a target with that is down, due or not, and the turn after it; nil when there is
+// none.
+func (s *Store) NextProbe(ctx context.Context, subscription hook.ID, turn ProbeTurn) (*Claim, ProbeTurn, error) {
+	query, due, id := oldestBehind, turn.oldDue, turn.old
+	if turn.newest {
+		query, due, id = newestBefore, turn.newDue, turn.new
+		if id == 0 {
+			due = math.MaxInt64
+		}
+	}
+	found, err := queryAll(ctx, s.read, scanClaim, query, subscription, due, id)
+	if err == nil && len(found) == 0 { // everything has had its turn: again from the oldest
+		turn = ProbeTurn{}
+		found, err = queryAll(ctx, s.read, scanClaim, oldestBehind, subscription, 0, 0)
+	}
+	if err != nil || len(found) == 0 {
+		return nil, ProbeTurn{}, err
+	}
+	c := found[0]
+	if turn.newest {
+		turn.newDue, turn.new = c.dueAt, c.ID
+	} else {
+		turn.oldDue, turn.old = c.dueAt, c.ID
+	}
+	turn.newest = !turn.newest
+	return &c, turn, nil
+}
+
+const (
+	oldestBehind = "SELECT " + claimColumns + ` FROM deliveries d
+		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) > ($2, $3) ORDER BY d.due_at, d.id LIMIT 1`
+	newestBefore = "SELECT " + claimColumns + ` FROM deliveries d
+		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) < ($2, $3) ORDER BY d.due_at DESC, d.id DESC LIMIT 1`
+)
+
+// nextDue returns when the first delivery behind now is due, zero when there is none.
+func (s *Store) nextDue(ctx context.Context, subscription hook.ID, now int64) (time.Time, error) {
+	due, err := queryAll(ctx, s.read, func(row scanner) (due int64, err error) { return due, row.Scan(&due) },
+		`SELECT due_at FROM deliveries WHERE subscription_id = $1 AND state < 2 AND due_at > $2 ORDER BY due_at LIMIT 1`,
+		subscription, now)
+	if err != nil || len(due) == 0 {
+		return time.Time{}, err
+	}
+	return fromMicros(due[0]), nil
+}
+
+// Result is what became of a claimed delivery.
+type Result struct {
+	Claim   Claim
+	Attempt *hook.Attempt // nil when none was made: the filter or the request forbade it
+	Counts  bool          // the attempt uses up one of the schedule
+	Next    hook.Next
+}
+
+// Record claims deliveries and stores results, all in one transaction. The claims that could be leased are returned; those
+// that were cancelled or finished meanwhile are not. health, by subscription, is stored with them.
+func (s *Store) Record(ctx context.Context, claims []Claim, results []Result, health map[hook.ID]hook.Health) (leased []Claim, err error) {
+	var b batch
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		b = batch{s: s, tx: tx, subs: map[*subEntry]*subStatus{}, urls: map[*urlEntry]int64{}}
+		for _, r := range results {
+			if err := b.record(ctx, r); err != nil {
+				return err
+			}
+		}
+		for id, h := range health {
+			if e := s.urls.load().subs[id]; e != nil {
+				b.status(e).health = h
+			}
+		}
+		for _, c := range claims {
+			ok, err := b.lease(ctx, &c)
+			if err != nil {
+				return err
+			}
+			if ok {
+				leased = append(leased, c)
+			}
+		}
+		return b.save(ctx)
+	}, func() { b.apply() })
+	if err != nil {
+		return nil, err
+	}
+	return leased, nil
+}
+
+// batch is one transaction of claims and results.
+type batch struct {
+	s    *Store
+	tx   *sql.Tx
+	subs map[*subEntry]*subStatus
+	urls map[*urlEntry]int64 // bytes that attempts add
+}
+
+// status returns what a subscription's row will say. It is called on the writer's goroutine, where nothing else
+// changes it.
+func (b *batch) status(e *subEntry) *subStatus {
+	st := b.subs[e]
+	if st == nil {
+		before := e.getStatus()
+		st = &before
+		b.subs[e] = st
+	}
+	return st
+}
+
+func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
+	b.s.leases++
+	c.Lease = b.s.leases
+	result, err := b.tx.ExecContext(ctx, "UPDATE deliveries SET lease = $2 WHERE id = $1 AND state < 2", c.ID, c.Lease)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n == 1, err
+}
+
+// record stores a result. One that comes under an old lease, or for a delivery that was cancelled meanwhile, leaves its
+// attempt and changes nothing else.
+func (b *batch) record(ctx context.Context, r Result) error {
+	c := &r.Claim
+	size := int64(0)
+	if r.Attempt != nil {
+		var err error
+		if size, err = b.insertAttempt(ctx, r.Attempt); err != nil {
+			return err
+		}
+		c.AttemptCount, c.LastStatus = r.Attempt.Number, r.Attempt.Status
+		if r.Counts {
+			c.Used++
+		}
+	}
+	due := micros(r.Next.At)
+	result, err := b.tx.ExecContext(ctx, `UPDATE deliveries SET state = $3, reason = $4, next_at = $5, lease = 0, used = $6,
+			attempt_count = $7, last_status = $8, size = size + $9, due_at = CASE WHEN $10 THEN $5 ELSE due_at END
+		WHERE id = $1 AND lease = $2 AND state < 2`, c.ID, c.Lease, int(r.Next.State), r.Next.Reason, due, c.Used, c.AttemptCount,
+		c.LastStatus, size, r.Next.State == hook.Waiting && !b.ordered(c.SubscriptionID))
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if e := b.s.urls.load().subs[c.SubscriptionID]; e != nil {
+		b.count(e, r, n == 1)
+	}
+	if u := b.s.urls.load().byID[c.CaptureURLID]; u != nil {
+		b.urls[u] += size
+	}
+	return nil
+}
+
+func (b *batch) ordered(subscription hook.ID) bool {
+	e := b.s.urls.load().subs[subscription]
+	return e != nil && e.get().Ordered
+}
+
+func (b *batch) count(e *subEntry, r Result, changed bool) {
+	counts := &b.status(e).counts
+	if r.Attempt != nil {
+		counts.Attempts++
+	}
+	if !changed || !r.Next.State.Finished() {
+		return
+	}
+	counts.Unfinished--
+	switch r.Next.State {
+	case hook.Succeeded:
+		counts.Succeeded++
+	case hook.Failed:
+		counts.Failed++
+	case hook.Skipped:
+		counts.Skipped++
+	case hook.Cancelled:
+		counts.Cancelled++
+	}
+}
+
+// insertAttempt stores an attempt and returns its size. The first and the last ones of a delivery are kept.
+func (b *batch) insertAttempt(ctx context.Context, a *hook.Attempt) (size int64, err error) {
+	request, response := appendHeaders([]byte{}, a.RequestHeaders), appendHeaders([]byte{}, a.ResponseHeaders)
+	size = int64(perRequest + len(request) + len(response) + len(a.ResponseBody))
+	_, err = b.tx.ExecContext(ctx, `INSERT INTO attempts (delivery_id, number, origin, made_by, started_at, duration, dns, connect,
+			tls_handshake, first_byte, remote_addr, tls, status, error, method, url, request_headers, response_headers,
+			response_body, response_truncated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		a.DeliveryID, a.Number, int(a.Trigger), a.By, micros(a.StartedAt), a.Duration.Microseconds(), a.Timing.DNS.Microseconds(),
+		a.Timing.Connect.Microseconds(), a.Timing.TLS.Microseconds(), a.Timing.FirstByte.Microseconds(), a.RemoteAddr, a.TLS,
+		a.Status, a.Error, a.Method, a.URL, request, response, notNil(a.ResponseBody), a.ResponseTruncated)
+	if err != nil {
+		return 0, err
+	}
+	middle := a.Number - hook.LastAttemptsKept
+	if middle <= hook.FirstAttemptsKept {
+		return size, nil
+	}
+	var freed int64
+	err = b.tx.QueryRowContext(ctx, `DELETE FROM attempts WHERE delivery_id = $1 AND number = $2
+		RETURNING $3 + length(request_headers) + length(response_headers) + length(response_body)`, a.DeliveryID, middle, perRequest).
+		Scan(&freed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return size, nil
+	}
+	return size - freed, err
+}
+
+func (b *batch) save(ctx context.Context) error {
+	for e, st := range b.subs {
+		_, err := b.tx.ExecContext(ctx, `UPDATE subscription_stats SET unfinished = $2, succeeded = $3, failed = $4, cancelled = $5,
+				skipped = $6, attempts = $7, health = $8 WHERE subscription_id = $1`, e.id, st.counts.Unfinished,
+			st.counts.Succeeded, st.counts.Failed, st.counts.Cancelled, st.counts.Skipped, st.counts.Attempts, encodeJSON(st.health))
+		if err != nil {
+			return err
+		}
+	}
+	for u, size := range b.urls {
+		if size == 0 {
+			continue
+		}
+		stats := u.getStats()
+		stats.Bytes += size
+		if err := saveStats(ctx, b.tx, u.id, stats); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) apply() {
+	for e, st := range b.subs {
+		e.setStatus(*st)
+	}
+	for u, size := range b.urls {
+		stats := u.getStats()
+		stats.Bytes += size
+		u.setStats(stats)
+	}
+}
