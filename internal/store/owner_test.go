@@ -12,10 +12,11 @@ import (
 
 // owned is what one user has.
 type owned struct {
-	user    hook.User
-	url     hook.CaptureURL
-	request hook.ID
-	token   hook.Token
+	user         hook.User
+	url          hook.CaptureURL
+	request      hook.ID
+	subscription hook.Subscription
+	token        hook.Token
 }
 
 // ofActor calls each method that takes an actor on what somebody has. seen is what it gave, nil where that is only an
@@ -59,6 +60,24 @@ var ofActor = map[string]struct {
 	"DeleteCaptureURL": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return s.DeleteCaptureURL(ctx, actor, o.url.ID)
 	}},
+	"CreateSubscription": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		sub := hook.NewSubscription()
+		sub.CaptureURLID, sub.Name = o.url.ID, "a"
+		return s.CreateSubscription(ctx, actor, &sub)
+	}},
+	"Subscription": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Subscription(ctx, actor, o.subscription.ID))
+	}},
+	"Subscriptions": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		list, err := s.Subscriptions(ctx, actor, store.SubscriptionPage{})
+		return listed(list, err, func(sub hook.SubscriptionStatus) bool { return sub.ID == o.subscription.ID })
+	}},
+	"UpdateSubscription": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.UpdateSubscription(ctx, actor, o.subscription.ID, func(sub *hook.Subscription) error {
+			sub.Name = "b"
+			return nil
+		}))
+	}},
 	"Tokens": {others: true, call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		list, err := s.Tokens(ctx, actor)
 		return listed(list, err, func(t hook.Token) bool { return t.ID == o.token.ID })
@@ -89,6 +108,7 @@ func TestOnlyOwnersSee(t *testing.T) {
 			own := func(admin bool) owned {
 				o := owned{user: storetest.User(t, s, admin)}
 				o.url = storetest.CaptureURLOf(t, s, o.user)
+				o.subscription = storetest.Subscription(t, s, o.url.ID)
 				o.request = capture(t, s, o.url.ID, 10)
 				o.token = hook.Token{UserID: o.user.ID, Name: "a"}
 				must(t, s.CreateToken(t.Context(), &o.token, [32]byte{byte(o.token.UserID), byte(o.token.UserID >> 8), byte(o.token.UserID >> 20)}))

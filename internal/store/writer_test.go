@@ -118,7 +118,7 @@ func collide(t *testing.T, s *store.Store) {
 	t.Helper()
 	at := hook.FirstIDAt(time.Now().Add(time.Hour)) + hook.ID(number(t, s, "SELECT count(*) FROM requests"))
 	must(t, s.Do(t.Context(), func(tx *sql.Tx) error {
-		_, err := tx.Exec(`INSERT INTO requests SELECT $1, 1, 0, 0, 0, 0, 200, '', '', '', '', '', '', '', '', '', '', '', '', '', ''`, at+1)
+		_, err := tx.Exec(`INSERT INTO requests SELECT $1, 1, 0, 0, 0, 0, 200, '', '', '', '', '', '', '', '', '', '', '', '', '', '', ''`, at+1)
 		return err
 	}))
 	s.AdvanceRequestIDs(at)

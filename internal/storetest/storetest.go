@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 )
 
@@ -18,6 +19,9 @@ func Open(t testing.TB, opts store.Options) *store.Store {
 	t.Helper()
 	if opts.Path == "" {
 		opts.Path = filepath.Join(t.TempDir(), "hookkeeper.db")
+	}
+	if opts.Key == (seal.Key{}) {
+		opts.Key = seal.NewKey()
 	}
 	s, err := store.Open(context.Background(), opts)
 	if err != nil {
@@ -57,6 +61,29 @@ func CaptureURLOf(t testing.TB, s *store.Store, owner hook.User) hook.CaptureURL
 		t.Fatal(err)
 	}
 	return u
+}
+
+// Subscription makes a subscription of a capture URL that wants everything; change alters it before it is stored.
+func Subscription(t testing.TB, s *store.Store, captureURL hook.ID, change ...func(*hook.Subscription)) hook.Subscription {
+	t.Helper()
+	sub := hook.NewSubscription()
+	sub.CaptureURLID, sub.Name, sub.TargetURL = captureURL, "shop", "https://shop.example.com/hooks"
+	for _, f := range change {
+		f(&sub)
+	}
+	if err := s.CreateSubscription(context.Background(), hook.System, &sub); err != nil {
+		t.Fatal(err)
+	}
+	return sub
+}
+
+// Routed is Request with deliveries to subscriptions.
+func Routed(captureURL hook.ID, n int, subscriptions ...hook.ID) *hook.Request {
+	r := Request(captureURL, n)
+	for _, id := range subscriptions {
+		r.Routes = append(r.Routes, hook.Route{Subscription: id, Refused: hook.Delivered})
+	}
+	return r
 }
 
 // Request returns a request for a capture URL with a body of n bytes, as a payment provider would send it.
