@@ -96,6 +96,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request.Body, request.BodySize = body, int64(len(body))
 	request.Trailers = headerList(r.Trailer, nil)
 	request.ResponseStatus = url.Response.Status
+	request.Routes = routes(request.Request, h.Store.SubscriptionsOf(url.ID))
 	if err := h.Store.Capture(request.Request); err != nil {
 		h.refuseUnstored(w, url, err)
 		return

@@ -50,3 +50,37 @@ func BenchmarkCapture(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCaptureRouted is what deliveries cost a capture: one that is queued in the same transaction, and a hundred that
+// filters refused. Nothing is delivered.
+func BenchmarkCaptureRouted(b *testing.B) {
+	for _, tc := range []struct {
+		name          string
+		subscriptions int
+		refused       int
+	}{{"none", 0, hook.Delivered}, {"one", 1, hook.Delivered}, {"refused=100", 100, 0}} {
+		b.Run(tc.name, func(b *testing.B) {
+			s := storetest.Open(b, store.Options{Keep: hook.Keep{Requests: 1000}})
+			u := storetest.CaptureURL(b, s)
+			var routes []hook.Route
+			for range tc.subscriptions {
+				sub := storetest.Subscription(b, s, u.ID, func(sub *hook.Subscription) {
+					sub.Filter.Conditions = []hook.Condition{{Field: "method", Op: hook.OpIs, Value: "PUT"}}
+				})
+				routes = append(routes, hook.Route{Subscription: sub.ID, Refused: tc.refused})
+			}
+			b.SetParallelism(32)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r := storetest.Request(u.ID, 1024)
+					r.Routes = routes
+					if err := s.Capture(r); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
