@@ -37,6 +37,7 @@ var allowed = map[string][]string{
 	"internal/snippet": {"internal/hook"},
 	"internal/config":  {"internal/hook"}, // the defaults and bounds of settings
 	"internal/auth":    {"internal/hook", "github.com/alexedwards/argon2id"},
+	"internal/egress":  {"internal/hook"},
 	"internal/filter":  {"internal/hook"},
 	"internal/signing": {"internal/hook"},
 	"internal/seal":    {},
