@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -33,6 +34,12 @@ type Options struct {
 	// machines and proxies in, too.
 	LocalUser        *hook.User
 	AuthNoneAnywhere bool
+
+	// CheckTarget returns why a target URL may not be reached, as far as that can be told without a lookup; nil when it may.
+	CheckTarget func(target string) error
+	// Try sends a request to the target of a subscription, which need not be stored, as a delivery would be, and returns what
+	// came of it. Nothing is stored.
+	Try func(context.Context, hook.Subscription, *hook.Request) hook.Attempt
 
 	Keep              hook.Keep     // what a capture URL keeps when it does not say
 	SessionMax        time.Duration // the longest life of a session

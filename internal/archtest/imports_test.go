@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"internal/cli": {"*", "github.com/alecthomas/kong", "github.com/lmittmann/tint", "golang.org/x/term"},
 	"web": {
 		"templates", "static", "internal/store", "internal/live", "internal/view", "internal/auth", "internal/hook",
-		"internal/netid", "internal/snippet", "github.com/a-h/templ", "github.com/alexedwards/scs/v2",
+		"internal/netid", "internal/snippet", "internal/filter", "internal/signing", "internal/egress", "github.com/a-h/templ", "github.com/alexedwards/scs/v2",
 		"github.com/gorilla/websocket", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",
 	},
 	"templates": {

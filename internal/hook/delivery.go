@@ -2,6 +2,7 @@ package hook
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,10 +68,11 @@ type Delivery struct {
 	ID             ID
 	RequestID      ID
 	CaptureURLID   ID
-	SubscriptionID ID // 0 = a resend to a typed URL
+	SubscriptionID ID     // 0 = a resend to a typed URL
+	Subscription   string // its name, also when it is deleted; set when a delivery is read
 	State          State
 	Reason         string // why it failed, was cancelled, skipped, or is not on its way
-	TargetURL      string // of a resend to a typed URL, or of an edited one; "" = the subscription's
+	TargetURL      string // of a resend to a typed URL; "" = the subscription's, which is filled in when a delivery is read
 	Trigger        Trigger
 	By             string // e-mail address of who asked for it; "" for captures
 	Retry          bool   // failed attempts are followed by others, as the subscription says
@@ -78,9 +80,62 @@ type Delivery struct {
 	Edit           *Edit  // the copy that is sent in place of the request; nil = the request
 	AttemptCount   int    // attempts made
 	Used           int    // attempts that count against the schedule; probes do not
+	ReplayID       ID     // 0 = not made by a replay
 	LastStatus     int    // of the newest attempt; 0 = no answer came, or no attempt was made
 	NextAt         time.Time
 	CreatedAt      time.Time
+}
+
+// DeliveryNews tells that a delivery was made or has changed.
+type DeliveryNews struct {
+	ID             ID
+	RequestID      ID
+	CaptureURLID   ID
+	SubscriptionID ID
+	ReplayID       ID
+	State          State
+	LastStatus     int
+}
+
+// Outcome is the newest of what happened to the deliveries of a request: what its mark in a list says.
+type Outcome struct {
+	State      State
+	LastStatus int // 0 = no answer came
+}
+
+// Worst returns the outcome that the deliveries of a request, newest first, have together. Of each target only the newest
+// counts; what needs somebody's attention comes before what is under way, and that before what went well.
+func Worst(deliveries []Delivery) Outcome {
+	type target struct {
+		subscription ID
+		url          string
+	}
+	seen := map[target]bool{}
+	worst, rank := Outcome{}, -1
+	for _, d := range deliveries {
+		t := target{d.SubscriptionID, ""}
+		if d.SubscriptionID == 0 {
+			t.url = d.TargetURL
+		}
+		if r := slices.Index(byUrgency, d.State); !seen[t] && r > rank {
+			worst, rank = Outcome{d.State, d.LastStatus}, r
+		}
+		seen[t] = true
+	}
+	return worst
+}
+
+// byUrgency has the most urgent state last.
+var byUrgency = []State{Skipped, Cancelled, Succeeded, Pending, Sending, Waiting, Held, Failed}
+
+// Resend asks for a new delivery of an old request.
+type Resend struct {
+	RequestID      ID
+	SubscriptionID ID     // to this subscription, or
+	TargetURL      string // to this URL
+	Edit           *Edit  // what is sent in place of the request; nil = the request as it is
+	Retry          bool   // failed attempts are followed by others
+	SignAs         ID     // for a TargetURL: the subscription whose secret signs it; 0 = unsigned
 }
 
 // MessageID returns the webhook-id of its attempts: the same for every delivery of an unchanged request, so that a

@@ -94,11 +94,15 @@ type DeliveryCounts struct {
 	Attempts   int64
 }
 
+// Minute counts the attempts of one minute.
+type Minute struct{ OK, Failed int64 }
+
 // SubscriptionStatus is a subscription with what is known of it.
 type SubscriptionStatus struct {
 	Subscription
 	Health Health
 	Counts DeliveryCounts
+	Hour   [60]Minute // the last hour, the current minute last
 }
 
 // HeldWhy says in words why unfinished deliveries are not sent, "" when nothing holds them.
@@ -117,4 +121,10 @@ func (s *SubscriptionStatus) HeldWhy() string {
 			s.Health.ProbeWait.String()
 	}
 	return ""
+}
+
+// SendsAnyway reports whether a delivery is sent although the target is down: one that somebody asked for is tried once, at
+// once. What people paused or disabled waits.
+func (s *SubscriptionStatus) SendsAnyway(d *Delivery) bool {
+	return !s.Hold.Disabled && !s.Hold.Paused && d.Trigger == TriggerManual && d.ReplayID == 0 && d.AttemptCount == 0
 }

@@ -19,6 +19,7 @@ const (
 
 	SubscriptionPrefix = "sub_"
 	DeliveryPrefix     = "dlv_"
+	ReplayPrefix       = "rpl_"
 )
 
 const (
@@ -112,4 +113,11 @@ func (g *IDs) Advance(id ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.last = max(g.last, id)
+}
+
+// Last returns the highest id that the generator made or was told of.
+func (g *IDs) Last() ID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last
 }

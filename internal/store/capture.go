@@ -78,8 +78,8 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 			refusals)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`): &st.insert,
 		byOrder(`INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state, next_at, lease,
-			used, attempt_count, last_status, size, origin, retry, sign_as, made_by, reason, target_url, edit)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, '', '', '', x'')`): &st.deliver,
+			used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
+		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, '', '', '', x'')`): &st.deliver,
 		"UPDATE subscription_stats SET unfinished = $2 WHERE subscription_id = $1": &st.unfinished,
 		`UPDATE capture_url_stats SET kept = $2, received = $3, bytes = $4, last_request_id = $5, last_request_at = $6
 		WHERE capture_url_id = $1`: &st.stats,
@@ -111,6 +111,7 @@ type touched struct {
 	pruned   hook.ID // retention removed requests up to this one
 	arrivals int
 	subs     []queued
+	news     []hook.DeliveryNews
 }
 
 // queued is what a group puts into the queue of one subscription.
@@ -151,14 +152,26 @@ func (w *writer) write(g *group) (err error) {
 	}
 	for _, t := range touches {
 		t.url.setStats(t.stats)
-		for _, q := range t.subs {
-			q.sub.queued(q.deliveries)
-		}
+		w.tellQueued(&t)
 		if t.pruned != 0 && w.s.opts.OnPrune != nil {
 			w.s.opts.OnPrune(t.url.id, t.pruned)
 		}
 	}
 	return nil
+}
+
+// tellQueued notes what has been put into the queues and tells of it.
+func (w *writer) tellQueued(t *touched) {
+	if len(t.subs) == 0 {
+		return
+	}
+	ids := make([]hook.ID, len(t.subs))
+	for i, q := range t.subs {
+		q.sub.queued(q.deliveries)
+		ids[i] = q.sub.id
+	}
+	w.s.tellQueue(ids...)
+	w.s.tellDeliveries(t.news)
 }
 
 // lastID returns the highest id of what was inserted, 0 when nothing was.
@@ -224,6 +237,9 @@ func (w *writer) deliver(ctx context.Context, r *hook.Request, t *touched, sub *
 	id := w.deliveryIDs.Next(r.ReceivedAt)
 	if _, err := w.stmt.deliver.ExecContext(ctx, int64(id), int64(r.ID), int64(r.CaptureURLID), int64(sub.id), now, now); err != nil {
 		return err
+	}
+	if w.s.opts.OnDelivery != nil {
+		t.news = append(t.news, hook.DeliveryNews{ID: id, RequestID: r.ID, CaptureURLID: r.CaptureURLID, SubscriptionID: sub.id})
 	}
 	for i := range t.subs {
 		if t.subs[i].sub == sub {

@@ -35,13 +35,14 @@ type Queue struct {
 
 // claimColumns are read in the order of scanClaim.
 const claimColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.due_at, d.next_at, d.lease, d.used,
-	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.made_by, d.target_url, d.edit, d.created_at`
+	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url, d.edit,
+	d.created_at`
 
 func scanClaim(row scanner) (c Claim, err error) {
 	var next, created int64
 	var edit []byte
 	err = row.Scan(&c.ID, &c.RequestID, &c.CaptureURLID, &c.SubscriptionID, &c.State, &c.dueAt, &next, &c.Lease, &c.Used,
-		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.By, &c.TargetURL, &edit, &created)
+		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.ReplayID, &c.By, &c.TargetURL, &edit, &created)
 	if err != nil {
 		return c, err
 	}
@@ -184,9 +185,9 @@ type Result struct {
 // Record claims deliveries and stores results, all in one transaction. The claims that could be leased are returned; those
 // that were cancelled or finished meanwhile are not. health, by subscription, is stored with them.
 func (s *Store) Record(ctx context.Context, claims []Claim, results []Result, health map[hook.ID]hook.Health) (leased []Claim, err error) {
-	var b batch
+	b := s.newBatch()
 	err = s.do(ctx, func(tx *sql.Tx) error {
-		b = batch{s: s, tx: tx, subs: map[*subEntry]*subStatus{}, urls: map[*urlEntry]int64{}}
+		b.tx = tx
 		for _, r := range results {
 			if err := b.record(ctx, r); err != nil {
 				return err
@@ -207,7 +208,7 @@ func (s *Store) Record(ctx context.Context, claims []Claim, results []Result, he
 			}
 		}
 		return b.save(ctx)
-	}, func() { b.apply() })
+	}, b.apply)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +221,17 @@ type batch struct {
 	tx   *sql.Tx
 	subs map[*subEntry]*subStatus
 	urls map[*urlEntry]int64 // bytes that attempts add
+	news []hook.DeliveryNews
+
+	replays map[hook.ID]*replayCounts
 }
+
+func (s *Store) newBatch() *batch {
+	return &batch{s: s, subs: map[*subEntry]*subStatus{}, urls: map[*urlEntry]int64{}, replays: map[hook.ID]*replayCounts{}}
+}
+
+// replayCounts is what a batch adds to a replay.
+type replayCounts struct{ done, failed int64 }
 
 // status returns what a subscription's row will say. It is called on the writer's goroutine, where nothing else
 // changes it.
@@ -235,8 +246,7 @@ func (b *batch) status(e *subEntry) *subStatus {
 }
 
 func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
-	b.s.leases++
-	c.Lease = b.s.leases
+	c.Lease = b.s.leases.Add(1)
 	result, err := b.tx.ExecContext(ctx, "UPDATE deliveries SET lease = $2 WHERE id = $1 AND state < 2", c.ID, c.Lease)
 	if err != nil {
 		return false, err
@@ -275,10 +285,34 @@ func (b *batch) record(ctx context.Context, r Result) error {
 	if e := b.s.urls.load().subs[c.SubscriptionID]; e != nil {
 		b.count(e, r, n == 1)
 	}
+	if n == 1 {
+		b.tell(c, r.Next.State)
+	}
 	if u := b.s.urls.load().byID[c.CaptureURLID]; u != nil {
 		b.urls[u] += size
 	}
 	return nil
+}
+
+// tell notes what others are told of a delivery that has changed.
+func (b *batch) tell(c *Claim, state hook.State) {
+	b.news = append(b.news, hook.DeliveryNews{
+		ID: c.ID, RequestID: c.RequestID, CaptureURLID: c.CaptureURLID, SubscriptionID: c.SubscriptionID, ReplayID: c.ReplayID,
+		State: state, LastStatus: c.LastStatus,
+	})
+	if c.ReplayID == 0 || !state.Finished() {
+		return
+	}
+	counts := b.replays[c.ReplayID]
+	if counts == nil {
+		counts = &replayCounts{}
+		b.replays[c.ReplayID] = counts
+	}
+	if state == hook.Succeeded {
+		counts.done++
+	} else {
+		counts.failed++
+	}
 }
 
 func (b *batch) ordered(subscription hook.ID) bool {
@@ -287,9 +321,11 @@ func (b *batch) ordered(subscription hook.ID) bool {
 }
 
 func (b *batch) count(e *subEntry, r Result, changed bool) {
-	counts := &b.status(e).counts
+	status := b.status(e)
+	counts := &status.counts
 	if r.Attempt != nil {
 		counts.Attempts++
+		status.hour.add(r.Attempt.StartedAt, r.Attempt.OK())
 	}
 	if !changed || !r.Next.State.Finished() {
 		return
@@ -337,9 +373,12 @@ func (b *batch) insertAttempt(ctx context.Context, a *hook.Attempt) (size int64,
 
 func (b *batch) save(ctx context.Context) error {
 	for e, st := range b.subs {
-		_, err := b.tx.ExecContext(ctx, `UPDATE subscription_stats SET unfinished = $2, succeeded = $3, failed = $4, cancelled = $5,
-				skipped = $6, attempts = $7, health = $8 WHERE subscription_id = $1`, e.id, st.counts.Unfinished,
-			st.counts.Succeeded, st.counts.Failed, st.counts.Cancelled, st.counts.Skipped, st.counts.Attempts, encodeJSON(st.health))
+		if err := saveStatus(ctx, b.tx, e.id, st); err != nil {
+			return err
+		}
+	}
+	for id, n := range b.replays {
+		_, err := b.tx.ExecContext(ctx, "UPDATE replays SET done = done + $2, failed = failed + $3 WHERE id = $1", id, n.done, n.failed)
 		if err != nil {
 			return err
 		}
@@ -365,5 +404,27 @@ func (b *batch) apply() {
 		stats := u.getStats()
 		stats.Bytes += size
 		u.setStats(stats)
+	}
+	b.s.tellDeliveries(b.news)
+}
+
+// saveStatus writes the row of subscription_stats.
+func saveStatus(ctx context.Context, tx *sql.Tx, id hook.ID, st *subStatus) error {
+	_, err := tx.ExecContext(ctx, `UPDATE subscription_stats SET unfinished = $2, succeeded = $3, failed = $4, cancelled = $5,
+			skipped = $6, attempts = $7, health = $8, discarded_up_to = $9, discard_reason = $10, hour = $11
+		WHERE subscription_id = $1`, id, st.counts.Unfinished, st.counts.Succeeded, st.counts.Failed, st.counts.Cancelled,
+		st.counts.Skipped, st.counts.Attempts, encodeJSON(st.health), st.discarded, st.reason, st.hour.encode())
+	return err
+}
+
+func (s *Store) tellQueue(subscriptions ...hook.ID) {
+	if s.opts.OnQueue != nil {
+		s.opts.OnQueue(subscriptions)
+	}
+}
+
+func (s *Store) tellDeliveries(news []hook.DeliveryNews) {
+	if s.opts.OnDelivery != nil && len(news) > 0 {
+		s.opts.OnDelivery(news)
 	}
 }

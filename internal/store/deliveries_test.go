@@ -71,7 +71,7 @@ func TestCaptureQueuesItsDeliveries(t *testing.T) {
 	a, b := storetest.Subscription(t, s, u.ID), storetest.Subscription(t, s, u.ID)
 	first, second := route(t, s, u.ID, a.ID, b.ID), route(t, s, u.ID, a.ID)
 	route(t, s, other.ID)
-	route(t, s, u.ID, a.ID+1) // one that was deleted meanwhile
+	route(t, s, u.ID, b.ID+1) // one that was deleted meanwhile
 	closeStore(t, s)
 	s = storetest.Open(t, store.Options{Path: path, Key: key})
 	for sub, want := range map[hook.ID][]hook.ID{a.ID: {first, second}, b.ID: {first}, 0: nil} {

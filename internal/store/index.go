@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -138,6 +139,7 @@ type subStatus struct {
 	health    hook.Health
 	discarded hook.ID // unfinished deliveries up to this one are cancelled
 	reason    string  // why they are
+	hour      hour
 }
 
 func (e *subEntry) get() *hook.Subscription { return e.fields.Load() }
@@ -163,7 +165,9 @@ func (e *subEntry) queued(n int64) {
 
 func (e *subEntry) withStatus() hook.SubscriptionStatus {
 	status := e.getStatus()
-	return hook.SubscriptionStatus{Subscription: *e.get(), Health: status.health, Counts: status.counts}
+	return hook.SubscriptionStatus{
+		Subscription: *e.get(), Health: status.health, Counts: status.counts, Hour: status.hour.at(time.Now()),
+	}
 }
 
 // addSub and removeSub are called once the change is on disk; setSub when a subscription was changed.

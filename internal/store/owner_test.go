@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
@@ -16,6 +17,7 @@ type owned struct {
 	url          hook.CaptureURL
 	request      hook.ID
 	subscription hook.Subscription
+	delivery     hook.ID // of request to subscription
 	token        hook.Token
 }
 
@@ -78,6 +80,41 @@ var ofActor = map[string]struct {
 			return nil
 		}))
 	}},
+	"DeleteSubscription": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.DeleteSubscription(ctx, actor, o.subscription.ID, true)
+	}},
+	"DeliverNow": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.DeliverNow(ctx, actor, o.subscription.ID)
+	}},
+	"DiscardHeld": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.DiscardHeld(ctx, actor, o.subscription.ID, "discarded"))
+	}},
+	"OldestUnfinished": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.OldestUnfinished(ctx, actor, o.subscription.ID))
+	}},
+	"Deliveries": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		list, err := s.Deliveries(ctx, actor, store.DeliveryPage{Limit: 100})
+		return listed(list, err, func(d hook.Delivery) bool { return d.ID == o.delivery })
+	}},
+	"Delivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		_, _, err := s.Delivery(ctx, actor, o.delivery)
+		return err
+	}},
+	"CancelDelivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.CancelDelivery(ctx, actor, "a@example.com", o.delivery))
+	}},
+	"Resend": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Resend(ctx, actor, "a@example.com", hook.Resend{RequestID: o.request, SubscriptionID: o.subscription.ID}))
+	}},
+	"ResendDelivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.ResendDelivery(ctx, actor, "a@example.com", o.delivery))
+	}},
+	"Refusals": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Refusals(ctx, actor, o.request))
+	}},
+	"RecentTargets": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.RecentTargets(ctx, actor, o.url.ID))
+	}},
 	"Tokens": {others: true, call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		list, err := s.Tokens(ctx, actor)
 		return listed(list, err, func(t hook.Token) bool { return t.ID == o.token.ID })
@@ -109,7 +146,10 @@ func TestOnlyOwnersSee(t *testing.T) {
 				o := owned{user: storetest.User(t, s, admin)}
 				o.url = storetest.CaptureURLOf(t, s, o.user)
 				o.subscription = storetest.Subscription(t, s, o.url.ID)
-				o.request = capture(t, s, o.url.ID, 10)
+				o.request = route(t, s, o.url.ID, o.subscription.ID)
+				claims, _, err := s.Due(t.Context(), store.Queue{Subscription: o.subscription.ID, Now: time.Now(), Limit: 1})
+				must(t, err)
+				o.delivery = claims[0].ID
 				o.token = hook.Token{UserID: o.user.ID, Name: "a"}
 				must(t, s.CreateToken(t.Context(), &o.token, [32]byte{byte(o.token.UserID), byte(o.token.UserID >> 8), byte(o.token.UserID >> 20)}))
 				return o

@@ -32,6 +32,11 @@ type Options struct {
 	// goroutine: it must not block. Groups never overlap, so that a cursor over what was announced misses nothing.
 	// The bodies are not to be kept.
 	OnCommit func([]*hook.Request)
+	// OnQueue tells that subscriptions, 0 for resends to typed URLs, may have something to send, or may have changed. It
+	// must not block.
+	OnQueue func(subscriptions []hook.ID)
+	// OnDelivery tells of deliveries that were made or have changed, once that is on disk. It must not block.
+	OnDelivery func([]hook.DeliveryNews)
 	// OnPrune tells that retention removed the requests of a capture URL up to an id. It must not block.
 	OnPrune func(captureURL, upTo hook.ID)
 	// OnOutsideChange tells that another process wrote: users, tokens and sessions may differ, and these capture URLs do.
@@ -50,11 +55,12 @@ type Store struct {
 	urls   index
 	ids    hook.IDs // of everything but requests and their deliveries; see newID
 	// leases is the last lease that was given, on the writer's goroutine. It starts anywhere, so that a lease of another
-	// process is none of ours.
-	leases  int64
-	disk    diskGuard
-	health  atomic.Pointer[string] // why nothing can be written, "" when it can
-	damaged atomic.Pointer[string] // what the check after a crash found; nil when nothing
+	// process is none of ours: those are above firstLease.
+	leases     atomic.Int64
+	firstLease int64
+	disk       diskGuard
+	health     atomic.Pointer[string] // why nothing can be written, "" when it can
+	damaged    atomic.Pointer[string] // what the check after a crash found; nil when nothing
 }
 
 // Open opens the database, makes or upgrades its schema and starts the writer. Run does the upkeep; Close ends it all.
@@ -76,7 +82,8 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	if err := createPrivately(opts.Path); err != nil {
 		return nil, err
 	}
-	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), leases: rand.Int64N(1 << 62)}
+	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), firstLease: rand.Int64N(1 << 62)}
+	s.leases.Store(s.firstLease)
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err
 	}

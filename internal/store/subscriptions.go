@@ -208,13 +208,16 @@ func (s *Store) knownSub(id hook.ID) *subEntry {
 	return &subEntry{id: id}
 }
 
-const statusColumns = "subscription_id, unfinished, succeeded, failed, cancelled, skipped, attempts, health, discarded_up_to, discard_reason"
+const statusColumns = `subscription_id, unfinished, succeeded, failed, cancelled, skipped, attempts, health, discarded_up_to,
+	discard_reason, hour`
 
 func scanStatus(row scanner) (id hook.ID, st subStatus, err error) {
 	var health string
+	var hour []byte
 	err = row.Scan(&id, &st.counts.Unfinished, &st.counts.Succeeded, &st.counts.Failed, &st.counts.Cancelled, &st.counts.Skipped,
-		&st.counts.Attempts, &health, &st.discarded, &st.reason)
+		&st.counts.Attempts, &health, &st.discarded, &st.reason, &hour)
 	if err == nil {
+		st.hour = decodeHour(hour)
 		err = json.Unmarshal([]byte(health), &st.health)
 	}
 	return id, st, err
@@ -359,7 +362,7 @@ func (s *Store) insertSubscription(ctx context.Context, tx *sql.Tx, sub *hook.Su
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO subscription_stats ("+statusColumns+") VALUES ($1, 0, 0, 0, 0, 0, 0, '{}', 0, '')", sub.ID)
+	_, err = tx.ExecContext(ctx, "INSERT INTO subscription_stats ("+statusColumns+") VALUES ($1, 0, 0, 0, 0, 0, 0, '{}', 0, '', x'')", sub.ID)
 	return err
 }
 
@@ -374,17 +377,19 @@ func (s *Store) editableOfSub(sub *hook.Subscription) []any {
 }
 
 // UpdateSubscription lets change alter the fields of a subscription and stores them, nothing in between. An error of change
-// is handed on and nothing is stored. The id, the capture URL and the time of creation stay.
+// is handed on and nothing is stored. The id, the capture URL and the time of creation stay. What ends a hold gives the
+// target a new chance: see resumed.
 func (s *Store) UpdateSubscription(ctx context.Context, actor hook.Actor, id hook.ID, change func(*hook.Subscription) error) (hook.SubscriptionStatus, error) {
 	var e *subEntry
 	var fields hook.Subscription
 	var numbers []uint64
+	var status subStatus
 	err := s.do(ctx, func(tx *sql.Tx) (err error) {
 		if e, err = s.visibleSub(actor, id); err != nil {
 			return err
 		}
 		before := e.get()
-		fields = *before
+		fields, status = *before, e.getStatus()
 		if err := change(&fields); err != nil {
 			return err
 		}
@@ -397,11 +402,18 @@ func (s *Store) UpdateSubscription(ctx context.Context, actor hook.Actor, id hoo
 		if err != nil {
 			return err
 		}
+		if status.resumed(before, &fields, time.Now()) {
+			if err := saveStatus(ctx, tx, id, &status); err != nil {
+				return err
+			}
+		}
 		numbers, err = saveRules(ctx, tx, &fields)
 		return err
 	}, func() {
 		e.rules.Store(&numbers)
+		e.setStatus(status)
 		s.urls.setSub(e, &fields)
+		s.tellQueue(id)
 	})
 	if err != nil {
 		return hook.SubscriptionStatus{}, err

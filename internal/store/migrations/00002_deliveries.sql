@@ -40,7 +40,8 @@ CREATE TABLE subscription_stats (
     attempts        BIGINT NOT NULL,
     health          TEXT NOT NULL, -- JSON
     discarded_up_to BIGINT NOT NULL, -- unfinished deliveries up to this id are cancelled, whether or not their rows say so
-    discard_reason  TEXT NOT NULL
+    discard_reason  TEXT NOT NULL,
+    hour            BLOB NOT NULL -- attempts of the last hour by the minute
 );
 
 -- The words of what a filter refused, so that a request needs one small number for each.
@@ -73,12 +74,14 @@ CREATE TABLE deliveries (
     origin          BIGINT NOT NULL, -- what made it: a trigger
     retry           BOOLEAN NOT NULL,
     sign_as         BIGINT NOT NULL,
+    replay_id       BIGINT NOT NULL, -- 0 = made by a capture or by hand
     made_by         TEXT NOT NULL,
     reason          TEXT NOT NULL,
     target_url      TEXT NOT NULL,
     edit            BLOB NOT NULL
 );
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at, id) WHERE state < 2;
+CREATE INDEX deliveries_by_state ON deliveries (subscription_id, state, id);
 CREATE INDEX deliveries_by_request ON deliveries (request_id, id);
 
 -- An attempt is named by its delivery and its number.
@@ -105,3 +108,27 @@ CREATE TABLE attempts (
     response_truncated BOOLEAN NOT NULL,
     PRIMARY KEY (delivery_id, number)
 ) WITHOUT ROWID;
+
+-- A replay sends the requests of a capture URL that fit a filter once more, oldest first. up_to bounds it to what was there
+-- when it was started; cursor is how far it has got.
+CREATE TABLE replays (
+    id              INTEGER PRIMARY KEY,
+    capture_url_id  BIGINT NOT NULL,
+    subscription_id BIGINT NOT NULL REFERENCES subscriptions (id),
+    state           BIGINT NOT NULL,
+    since           BIGINT NOT NULL, -- 0 = from the oldest
+    until           BIGINT NOT NULL, -- 0 = to the newest
+    filter          TEXT NOT NULL,   -- JSON
+    rate            DOUBLE PRECISION NOT NULL, -- 0 = no limit
+    total           BIGINT NOT NULL,
+    queued          BIGINT NOT NULL,
+    done            BIGINT NOT NULL,
+    failed          BIGINT NOT NULL,
+    up_to           BIGINT NOT NULL,
+    cursor          BIGINT NOT NULL,
+    made_by         TEXT NOT NULL,
+    reason          TEXT NOT NULL,
+    created_at      BIGINT NOT NULL,
+    finished_at     BIGINT NOT NULL
+);
+CREATE INDEX replays_by_subscription ON replays (subscription_id, id);

@@ -1,0 +1,322 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	deliveryColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.reason, d.next_at, d.lease, d.used,
+		d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url, d.edit, d.created_at,
+		coalesce(s.name, ''), coalesce(s.target_url, '')`
+	fromDeliveries = " FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription_id "
+
+	maxOfRequest = 1000 // deliveries of one request that are read
+	maxSkimmed   = 2000 // rows that a page of resends to typed URLs looks at
+)
+
+// scanDelivery reads a delivery as people see it.
+func (s *Store) scanDelivery(row scanner) (d hook.Delivery, err error) {
+	var next, created, lease int64
+	var edit []byte
+	var target string
+	err = row.Scan(&d.ID, &d.RequestID, &d.CaptureURLID, &d.SubscriptionID, &d.State, &d.Reason, &next, &lease, &d.Used,
+		&d.AttemptCount, &d.LastStatus, &d.Trigger, &d.Retry, &d.SignAs, &d.ReplayID, &d.By, &d.TargetURL, &edit, &created,
+		&d.Subscription, &target)
+	if err != nil {
+		return d, err
+	}
+	d.NextAt, d.CreatedAt = fromMicros(next), fromMicros(created)
+	d.TargetURL = cmp.Or(d.TargetURL, target)
+	if d.Edit, err = decodeEdit(edit); err != nil {
+		return d, err
+	}
+	s.derive(&d, lease)
+	return d, nil
+}
+
+// derive makes of the stored state of an unfinished delivery the one that people see.
+func (s *Store) derive(d *hook.Delivery, lease int64) {
+	if d.State.Finished() {
+		return
+	}
+	e := s.urls.load().subs[d.SubscriptionID]
+	switch {
+	case e == nil && d.SubscriptionID != 0:
+		d.State, d.Reason = hook.Cancelled, "the subscription was deleted"
+	case e != nil && d.ID <= e.getStatus().discarded:
+		d.State, d.Reason = hook.Cancelled, e.getStatus().reason
+	case s.ownLease(lease):
+		d.State = hook.Sending
+	case e != nil:
+		status := e.withStatus()
+		if why := status.HeldWhy(); why != "" && !status.SendsAnyway(d) {
+			d.State, d.Reason = hook.Held, why
+		}
+	}
+	if d.State != hook.Waiting {
+		d.NextAt = time.Time{}
+	}
+}
+
+// ownLease reports whether a lease was given by this process: one of a process that died means nothing.
+func (s *Store) ownLease(lease int64) bool { return lease > s.firstLease && lease <= s.leases.Load() }
+
+// DeliveryPage cuts a page out of the deliveries that an actor may see. Of Request, Subscription and CaptureURL one is
+// enough.
+type DeliveryPage struct {
+	CaptureURL   hook.ID      // 0 = any
+	Subscription hook.ID      // 0 = any
+	Request      hook.ID      // 0 = any
+	States       []hook.State // nil = any
+	Before       hook.ID      // only those made before this one; 0 = from the newest
+	Limit        int
+}
+
+func (p *DeliveryPage) wants(s hook.State) bool {
+	return len(p.States) == 0 || slices.Contains(p.States, s)
+}
+
+// Deliveries returns deliveries, newest first, without attempts. NotFound when the actor may not see the subscription, the
+// capture URL or the request.
+func (s *Store) Deliveries(ctx context.Context, actor hook.Actor, page DeliveryPage) ([]hook.Delivery, error) {
+	if page.Before == 0 {
+		page.Before = 1<<63 - 1
+	}
+	if page.Request != 0 {
+		return s.deliveriesOf(ctx, actor, page)
+	}
+	sources, err := s.deliverySources(actor, page)
+	if err != nil {
+		return nil, err
+	}
+	var found []hook.Delivery
+	for _, source := range sources {
+		items, err := s.deliveriesTo(ctx, actor, source, page)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, items...)
+	}
+	slices.SortFunc(found, func(a, b hook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
+	return found[:min(len(found), page.Limit)], nil
+}
+
+// deliveriesOf returns the deliveries of one request.
+func (s *Store) deliveriesOf(ctx context.Context, actor hook.Actor, page DeliveryPage) ([]hook.Delivery, error) {
+	if err := s.visibleRequest(ctx, actor, page.Request); err != nil {
+		return nil, err
+	}
+	found, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
+		"WHERE d.request_id = $1 AND d.id < $2 ORDER BY d.id DESC LIMIT $3", page.Request, page.Before, maxOfRequest)
+	found = slices.DeleteFunc(found, func(d hook.Delivery) bool {
+		return !page.wants(d.State) || page.Subscription != 0 && d.SubscriptionID != page.Subscription
+	})
+	return found[:min(len(found), page.Limit)], err
+}
+
+// deliverySources returns the subscriptions that a page is about; nil among them stands for resends to typed URLs.
+func (s *Store) deliverySources(actor hook.Actor, page DeliveryPage) ([]*subEntry, error) {
+	if page.Subscription != 0 {
+		e, err := s.visibleSub(actor, page.Subscription)
+		return []*subEntry{e}, err
+	}
+	if page.CaptureURL != 0 {
+		if _, err := s.visible(actor, page.CaptureURL); err != nil {
+			return nil, err
+		}
+	}
+	sources := []*subEntry{nil}
+	for _, e := range s.urls.load().subs {
+		if actor.MaySee(e.url.get().OwnerID) && (page.CaptureURL == 0 || e.url.id == page.CaptureURL) {
+			sources = append(sources, e)
+		}
+	}
+	return sources, nil
+}
+
+// deliveriesTo returns the newest deliveries of one source. The rows of each stored state are in the order of an index.
+func (s *Store) deliveriesTo(ctx context.Context, actor hook.Actor, source *subEntry, page DeliveryPage) (found []hook.Delivery, err error) {
+	id, held := hook.ID(0), false
+	if source != nil {
+		status := source.withStatus()
+		id, held = source.id, status.HeldWhy() != ""
+	}
+	for _, state := range []hook.State{hook.Pending, hook.Waiting, hook.Succeeded, hook.Failed, hook.Cancelled, hook.Skipped} {
+		if !page.mayHold(state, held) {
+			continue
+		}
+		items, err := s.deliveriesIn(ctx, actor, id, state, page)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, items...)
+	}
+	return found, nil
+}
+
+// mayHold reports whether rows with a stored state can be seen as one that the page wants.
+func (p *DeliveryPage) mayHold(stored hook.State, held bool) bool {
+	switch {
+	case p.wants(stored):
+		return true
+	case stored.Finished():
+		return false
+	}
+	return p.wants(hook.Sending) || p.wants(hook.Cancelled) || held && p.wants(hook.Held)
+}
+
+// deliveriesIn returns the newest deliveries to a subscription, 0 for typed URLs, with a stored state.
+func (s *Store) deliveriesIn(ctx context.Context, actor hook.Actor, subscription hook.ID, state hook.State, page DeliveryPage) (found []hook.Delivery, err error) {
+	for skimmed := 0; len(found) < page.Limit && skimmed < maxSkimmed; {
+		items, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
+			"WHERE d.subscription_id = $1 AND d.state = $2 AND d.id < $3 ORDER BY d.id DESC LIMIT $4", subscription, state,
+			page.Before, page.Limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range items {
+			if page.wants(d.State) && (subscription != 0 || s.seesOneOff(actor, page, &d)) {
+				found = append(found, d)
+			}
+		}
+		if len(items) < page.Limit {
+			break
+		}
+		skimmed += len(items)
+		page.Before = items[len(items)-1].ID
+	}
+	return found, nil
+}
+
+func (s *Store) seesOneOff(actor hook.Actor, page DeliveryPage, d *hook.Delivery) bool {
+	u := s.urls.load().byID[d.CaptureURLID]
+	return u != nil && actor.MaySee(u.get().OwnerID) && (page.CaptureURL == 0 || page.CaptureURL == u.id)
+}
+
+// visibleRequest returns NotFound when the actor may not see the request.
+func (s *Store) visibleRequest(ctx context.Context, actor hook.Actor, id hook.ID) error {
+	captureURL, err := queryOne(ctx, s.read, "request", func(row scanner) (url hook.ID, err error) { return url, row.Scan(&url) },
+		"SELECT capture_url_id FROM requests WHERE id = $1", id)
+	if err != nil {
+		return err
+	}
+	if u, err := s.visible(actor, captureURL); err != nil || id <= u.clearedUpTo() {
+		return notFound("request")
+	}
+	return nil
+}
+
+// Delivery returns one delivery and its attempts, oldest first.
+func (s *Store) Delivery(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Delivery, []hook.Attempt, error) {
+	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+	if err != nil {
+		return hook.Delivery{}, nil, err
+	}
+	if _, err := s.visible(actor, d.CaptureURLID); err != nil {
+		return hook.Delivery{}, nil, notFound("delivery")
+	}
+	attempts, err := queryAll(ctx, s.read, scanAttempt, `SELECT delivery_id, number, origin, made_by, started_at, duration, dns, connect,
+			tls_handshake, first_byte, remote_addr, tls, status, error, method, url, request_headers, response_headers,
+			response_body, response_truncated
+		FROM attempts WHERE delivery_id = $1 ORDER BY number`, id)
+	return d, attempts, err
+}
+
+func scanAttempt(row scanner) (a hook.Attempt, err error) {
+	var started, duration, dns, connect, tls, first int64
+	var request, response []byte
+	err = row.Scan(&a.DeliveryID, &a.Number, &a.Trigger, &a.By, &started, &duration, &dns, &connect, &tls, &first, &a.RemoteAddr,
+		&a.TLS, &a.Status, &a.Error, &a.Method, &a.URL, &request, &response, &a.ResponseBody, &a.ResponseTruncated)
+	if err != nil {
+		return a, err
+	}
+	a.StartedAt, a.Duration = fromMicros(started), time.Duration(duration)*time.Microsecond
+	a.Timing = hook.Timing{
+		DNS: time.Duration(dns) * time.Microsecond, Connect: time.Duration(connect) * time.Microsecond,
+		TLS: time.Duration(tls) * time.Microsecond, FirstByte: time.Duration(first) * time.Microsecond,
+	}
+	if a.RequestHeaders, err = decodeHeaders(request); err == nil {
+		a.ResponseHeaders, err = decodeHeaders(response)
+	}
+	return a, err
+}
+
+// Refusals returns which subscriptions of a request's capture URL did not want it when it was captured, and the rule that
+// said no. Those that are deleted are left out.
+func (s *Store) Refusals(ctx context.Context, actor hook.Actor, request hook.ID) ([]hook.Route, error) {
+	if err := s.visibleRequest(ctx, actor, request); err != nil {
+		return nil, err
+	}
+	encoded, err := queryOne(ctx, s.read, "request", func(row scanner) (b []byte, err error) { return b, row.Scan(&b) },
+		"SELECT refusals FROM requests WHERE id = $1", request)
+	if err != nil {
+		return nil, err
+	}
+	var routes []hook.Route
+	for len(encoded) > 0 {
+		number, n := binary.Uvarint(encoded)
+		if n <= 0 {
+			break
+		}
+		encoded = encoded[n:]
+		found, err := queryAll(ctx, s.read, func(row scanner) (r hook.Route, err error) {
+			return r, row.Scan(&r.Subscription, &r.Rule)
+		}, "SELECT subscription_id, words FROM filter_rules WHERE id = $1", number)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			if s.urls.load().subs[r.Subscription] != nil {
+				routes = append(routes, r)
+			}
+		}
+	}
+	return routes, nil
+}
+
+// Outcomes returns, by request, the newest of what happened to its deliveries. Requests without deliveries are left out.
+func (s *Store) Outcomes(ctx context.Context, requests []hook.ID) (map[hook.ID]hook.Outcome, error) {
+	outcomes := make(map[hook.ID]hook.Outcome, len(requests))
+	for _, id := range requests {
+		newest, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
+			"WHERE d.request_id = $1 ORDER BY d.id DESC LIMIT $2", id, maxOfRequest)
+		if err != nil {
+			return nil, err
+		}
+		if len(newest) > 0 {
+			outcomes[id] = hook.Worst(newest)
+		}
+	}
+	return outcomes, nil
+}
+
+// OldestUnfinished returns the delivery of a subscription that has been waiting longest, nil when there is none.
+func (s *Store) OldestUnfinished(ctx context.Context, actor hook.Actor, subscription hook.ID) (*hook.Delivery, error) {
+	e, err := s.visibleSub(actor, subscription)
+	if err != nil {
+		return nil, err
+	}
+	found, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
+		"WHERE d.subscription_id = $1 AND d.state IN (0, 1) AND d.id > $2 ORDER BY d.id LIMIT 1", subscription, e.getStatus().discarded)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// RecentTargets returns the URLs that requests of a capture URL were last resent to by hand, newest first.
+func (s *Store) RecentTargets(ctx context.Context, actor hook.Actor, captureURL hook.ID) ([]string, error) {
+	if _, err := s.visible(actor, captureURL); err != nil {
+		return nil, err
+	}
+	targets, err := queryAll(ctx, s.read, func(row scanner) (target string, err error) { return target, row.Scan(&target) },
+		`SELECT target_url FROM deliveries WHERE subscription_id = 0 AND capture_url_id = $1 GROUP BY target_url
+		ORDER BY max(id) DESC LIMIT 8`, captureURL)
+	return targets, err
+}

@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+// Resend makes new deliveries of old requests, all or none, and returns them. by is the e-mail address of who asked.
+// NotFound when the actor may not see a request or a subscription, Conflict when a subscription belongs to another capture
+// URL or a request was not kept whole, Invalid for an edited copy that cannot be sent.
+func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends ...hook.Resend) ([]hook.Delivery, error) {
+	for _, r := range resends {
+		if r.Edit != nil {
+			if err := r.Edit.Validate(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	made := make([]newDelivery, len(resends))
+	err := s.do(ctx, func(tx *sql.Tx) error {
+		for i, r := range resends {
+			captureURL, err := s.resendable(ctx, tx, actor, r)
+			if err != nil {
+				return err
+			}
+			made[i] = newDelivery{
+				Delivery: hook.Delivery{
+					RequestID: r.RequestID, CaptureURLID: captureURL, SubscriptionID: r.SubscriptionID, TargetURL: r.TargetURL,
+					Trigger: hook.TriggerManual, By: by, Retry: r.Retry, SignAs: r.SignAs, Edit: r.Edit,
+				},
+			}
+		}
+		return s.insertDeliveries(ctx, tx, made)
+	}, func() { s.queued(made) })
+	if err != nil {
+		return nil, err
+	}
+	return s.readBack(ctx, made)
+}
+
+// ResendDelivery makes a new delivery of what another one sends, to the same target.
+func (s *Store) ResendDelivery(ctx context.Context, actor hook.Actor, by string, id hook.ID) (hook.Delivery, error) {
+	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+	if err != nil {
+		return hook.Delivery{}, err
+	}
+	r := hook.Resend{RequestID: d.RequestID, SubscriptionID: d.SubscriptionID, Edit: d.Edit, Retry: true}
+	if d.SubscriptionID == 0 {
+		r.TargetURL, r.Retry, r.SignAs = d.TargetURL, d.Retry, d.SignAs
+	}
+	made, err := s.Resend(ctx, actor, by, r)
+	if err != nil {
+		return hook.Delivery{}, err
+	}
+	return made[0], nil
+}
+
+// resendable returns the capture URL of a request that the actor may resend as r says.
+func (s *Store) resendable(ctx context.Context, tx *sql.Tx, actor hook.Actor, r hook.Resend) (captureURL hook.ID, err error) {
+	var flags int64
+	err = noRows(tx.QueryRowContext(ctx, "SELECT capture_url_id, flags FROM requests WHERE id = $1", r.RequestID).
+		Scan(&captureURL, &flags), "request")
+	if err != nil {
+		return 0, err
+	}
+	u, err := s.visible(actor, captureURL)
+	if err != nil || r.RequestID <= u.clearedUpTo() {
+		return 0, notFound("request")
+	}
+	if flags&flagTruncated != 0 && r.Edit == nil {
+		return 0, hook.Errorf(hook.Conflict, "The body of this request was over the limit and was not kept: it cannot be sent again.")
+	}
+	for _, id := range []hook.ID{r.SubscriptionID, r.SignAs} {
+		if id == 0 {
+			continue
+		}
+		e, err := s.visibleSub(actor, id)
+		if err != nil {
+			return 0, err
+		}
+		if e.url.id != captureURL && id == r.SubscriptionID {
+			return 0, hook.Errorf(hook.Conflict, "This subscription belongs to another capture URL. Resend to its target URL instead.")
+		}
+	}
+	return captureURL, nil
+}
+
+// newDelivery is a delivery to be inserted.
+type newDelivery struct {
+	hook.Delivery
+	size int64
+}
+
+// insertDeliveries inserts deliveries that are due now, gives them their ids and counts them.
+func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDelivery) error {
+	now := time.Now()
+	queued, bytes := map[hook.ID]int64{}, map[hook.ID]int64{}
+	for i := range made {
+		d := &made[i]
+		d.ID, d.CreatedAt = s.writer.deliveryIDs.Next(now), now.UTC().Truncate(time.Microsecond)
+		edit := encodeEdit(d.Edit)
+		d.size = int64(len(edit))
+		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state,
+				next_at, lease, used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
+			VALUES ($1, $2, $3, $4, $5, $5, 0, 0, 0, 0, 0, 0, $6, $7, $8, $9, $10, $11, '', $12, $13)`,
+			d.ID, d.RequestID, d.CaptureURLID, d.SubscriptionID, micros(d.CreatedAt), d.size, int(d.Trigger), d.Retry, d.SignAs,
+			d.ReplayID, d.By, d.TargetURL, edit)
+		if err != nil {
+			return err
+		}
+		queued[d.SubscriptionID]++
+		bytes[d.CaptureURLID] += d.size
+	}
+	for id, n := range queued {
+		_, err := tx.ExecContext(ctx, "UPDATE subscription_stats SET unfinished = unfinished + $2 WHERE subscription_id = $1", id, n)
+		if err != nil {
+			return err
+		}
+	}
+	for id, n := range bytes {
+		if n == 0 {
+			continue
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE capture_url_stats SET bytes = bytes + $2 WHERE capture_url_id = $1", id, n)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queued notes deliveries that are on disk now and tells of them.
+func (s *Store) queued(made []newDelivery) {
+	snapshot := s.urls.load()
+	news := make([]hook.DeliveryNews, len(made))
+	var subs []hook.ID
+	for i, d := range made {
+		news[i] = hook.DeliveryNews{
+			ID: d.ID, RequestID: d.RequestID, CaptureURLID: d.CaptureURLID, SubscriptionID: d.SubscriptionID, ReplayID: d.ReplayID,
+		}
+		if e := snapshot.subs[d.SubscriptionID]; e != nil {
+			e.queued(1)
+		}
+		if u := snapshot.byID[d.CaptureURLID]; u != nil {
+			stats := u.getStats()
+			stats.Bytes += d.size
+			u.setStats(stats)
+		}
+		if len(subs) == 0 || subs[len(subs)-1] != d.SubscriptionID {
+			subs = append(subs, d.SubscriptionID)
+		}
+	}
+	s.tellQueue(subs...)
+	s.tellDeliveries(news)
+}
+
+// readBack returns the deliveries as they are seen now.
+func (s *Store) readBack(ctx context.Context, made []newDelivery) ([]hook.Delivery, error) {
+	all := make([]hook.Delivery, len(made))
+	for i := range made {
+		var err error
+		all[i], err = queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", made[i].ID)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// CancelDelivery ends an unfinished delivery. An attempt that is under way is not called back, but its outcome changes
+// nothing. Conflict when the delivery is finished.
+func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string, id hook.ID) (hook.Delivery, error) {
+	reason := "cancelled"
+	if by != "" {
+		reason += " by " + by
+	}
+	d, _, err := s.Delivery(ctx, actor, id)
+	if err != nil {
+		return hook.Delivery{}, err
+	}
+	b := s.newBatch()
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		b.tx = tx
+		result, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = $2, reason = $3, lease = 0, next_at = 0
+			WHERE id = $1 AND state < 2`, id, int(hook.Cancelled), reason)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return hook.Errorf(hook.Conflict, "This delivery is %s already.", d.State)
+		}
+		c := Claim{Delivery: d}
+		if e := s.urls.load().subs[d.SubscriptionID]; e != nil && d.ID > e.getStatus().discarded {
+			b.count(e, Result{Next: hook.Next{State: hook.Cancelled}}, true)
+		}
+		b.tell(&c, hook.Cancelled)
+		return b.save(ctx)
+	}, func() {
+		b.apply()
+		s.tellQueue(d.SubscriptionID)
+	})
+	if err != nil {
+		return hook.Delivery{}, err
+	}
+	d.State, d.Reason, d.NextAt = hook.Cancelled, reason, time.Time{}
+	return d, nil
+}
