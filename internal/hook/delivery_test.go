@@ -72,7 +72,9 @@ func TestHealth(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) time.Time { return start.Add(d) }
 	var h Health
-	fail := func(delivery ID, d time.Duration) Change { return h.FailedAttempt(delivery, "answered 500", at(d)) }
+	fail := func(delivery ID, d time.Duration) Change {
+		return h.FailedAttempt(delivery, "answered 500", at(d), h.Down())
+	}
 	for i := range ID(20) { // one poisonous request
 		if change := fail(1, time.Duration(i)*10*time.Second); change != NoChange || h.Down() {
 			t.Fatalf("down by one delivery, failure %d", i+1)

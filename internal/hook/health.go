@@ -39,18 +39,21 @@ func (h *Health) Succeeded(now time.Time) (recovered bool) {
 	return recovered
 }
 
-// Change is what a failed attempt made of a subscription.
+// Change is what an attempt made of a subscription.
 type Change int
 
 // The changes.
 const (
 	NoChange Change = iota
 	WentDown
+	Recovered
 	Died // failing for DeadAfter: to be disabled
+	Disabled
 )
 
-// FailedAttempt notes an attempt that the target did not take.
-func (h *Health) FailedAttempt(delivery ID, outcome string, now time.Time) Change {
+// FailedAttempt notes an attempt that the target did not take. Only probes put off the next probe: what was under way when
+// the target went down says nothing new.
+func (h *Health) FailedAttempt(delivery ID, outcome string, now time.Time, probe bool) Change {
 	if h.FailingSince.IsZero() {
 		h.FailingSince = now
 	}
@@ -62,10 +65,10 @@ func (h *Health) FailedAttempt(delivery ID, outcome string, now time.Time) Chang
 	switch failing := now.Sub(h.FailingSince); {
 	case failing >= DeadAfter:
 		return Died
-	case h.Down():
+	case h.Down() && probe:
 		h.ProbeWait = min(max(2*h.ProbeWait, FirstProbe), LastProbe)
 		h.ProbeAt = now.Add(h.ProbeWait)
-	case h.Failures >= DownFailures && len(h.Failed) >= DownDeliveries && failing >= DownFor:
+	case !h.Down() && h.Failures >= DownFailures && len(h.Failed) >= DownDeliveries && failing >= DownFor:
 		h.DownSince, h.ProbeWait, h.ProbeAt = now, FirstProbe, now.Add(FirstProbe)
 		return WentDown
 	}

@@ -66,6 +66,7 @@ func headersSize(r *hook.Request) (n int) {
 type captureStatements struct {
 	begin, commit, rollback, insert, stats, lastID, oldest, prune *sql.Stmt
 	deliver, unfinished                                           *sql.Stmt
+	lease, release, finish, attempt                               *sql.Stmt // of the worker's turns
 }
 
 func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error {
@@ -81,6 +82,16 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 			used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, '', '', '', x'')`): &st.deliver,
 		"UPDATE subscription_stats SET unfinished = $2 WHERE subscription_id = $1": &st.unfinished,
+		"UPDATE deliveries SET lease = $2 WHERE id = $1 AND state < 2":             &st.lease,
+		"UPDATE deliveries SET lease = 0 WHERE id = $1 AND lease = $2":             &st.release,
+		`UPDATE deliveries SET state = $3, reason = $4, next_at = $5, lease = 0, used = $6, attempt_count = $7, last_status = $8,
+			size = size + $9, due_at = CASE WHEN $10 THEN $5 ELSE due_at END
+		WHERE id = $1 AND lease = $2 AND state < 2`: &st.finish,
+		byOrder(`INSERT INTO attempts (delivery_id, number, origin, made_by, started_at, duration, dns, connect, tls_handshake,
+			first_byte, remote_addr, tls, status, error, method, url, request_headers, response_headers, response_body,
+			response_truncated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT DO NOTHING`): &st.attempt,
 		`UPDATE capture_url_stats SET kept = $2, received = $3, bytes = $4, last_request_id = $5, last_request_at = $6
 		WHERE capture_url_id = $1`: &st.stats,
 		"UPDATE meta SET value = $1 WHERE key = 'last_request_id'":                                                     &st.lastID,
@@ -96,7 +107,8 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 }
 
 func (st *captureStatements) close() {
-	for _, stmt := range []*sql.Stmt{st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune, st.deliver, st.unfinished} {
+	for _, stmt := range []*sql.Stmt{st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune, st.deliver, st.unfinished,
+		st.lease, st.release, st.finish, st.attempt} {
 		if stmt != nil {
 			_ = stmt.Close()
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -20,7 +21,8 @@ import (
 type Claim struct {
 	hook.Delivery
 	Lease       int64
-	Interrupted bool // a process that died was sending it: nobody knows how that ended
+	Interrupted bool  // a process that died was sending it: nobody knows how that ended
+	BodySize    int64 // of the request; below 0 when it is gone
 	dueAt       int64
 }
 
@@ -36,13 +38,14 @@ type Queue struct {
 // claimColumns are read in the order of scanClaim.
 const claimColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.due_at, d.next_at, d.lease, d.used,
 	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url, d.edit,
-	d.created_at`
+	d.created_at, coalesce((SELECT r.body_size FROM requests r WHERE r.id = d.request_id), -1)`
 
 func scanClaim(row scanner) (c Claim, err error) {
 	var next, created int64
 	var edit []byte
 	err = row.Scan(&c.ID, &c.RequestID, &c.CaptureURLID, &c.SubscriptionID, &c.State, &c.dueAt, &next, &c.Lease, &c.Used,
-		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.ReplayID, &c.By, &c.TargetURL, &edit, &created)
+		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.ReplayID, &c.By, &c.TargetURL, &edit, &created,
+		&c.BodySize)
 	if err != nil {
 		return c, err
 	}
@@ -179,26 +182,51 @@ type Result struct {
 	Claim   Claim
 	Attempt *hook.Attempt // nil when none was made: the filter or the request forbade it
 	Counts  bool          // the attempt uses up one of the schedule
+	Probe   bool          // it was to see whether the target is back: the delivery keeps its place in the queue
+	Tells   bool          // it says something about the health of the subscription's target
 	Next    hook.Next
+
+	QuietUntil time.Time // the target asked for a pause; zero = it did not
+	Disable    string    // why the subscription is to be disabled; "" = it is not
 }
 
-// Record claims deliveries and stores results, all in one transaction. The claims that could be leased are returned; those
-// that were cancelled or finished meanwhile are not. health, by subscription, is stored with them.
-func (s *Store) Record(ctx context.Context, claims []Claim, results []Result, health map[hook.ID]hook.Health) (leased []Claim, err error) {
+// Turn is what a worker writes in one transaction: first the results, then the claims that it gives back unsent, then new
+// claims.
+type Turn struct {
+	Results []Result
+	Release []Claim
+	Claims  []Claim
+}
+
+// Recorded is what came of a Turn.
+type Recorded struct {
+	Leased  []Claim // of the claims, those that were not cancelled or finished meanwhile
+	Changes []Changed
+}
+
+// Changed tells what attempts made of a subscription.
+type Changed struct {
+	hook.SubscriptionStatus
+	Change hook.Change // WentDown, Recovered or Disabled
+}
+
+// Record stores a turn, all of it or nothing. A result counts only under the lease of its claim.
+func (s *Store) Record(ctx context.Context, turn Turn) (Recorded, error) {
 	b := s.newBatch()
-	err = s.do(ctx, func(tx *sql.Tx) error {
+	var leased []Claim
+	err := s.do(ctx, func(tx *sql.Tx) error {
 		b.tx = tx
-		for _, r := range results {
+		for _, r := range turn.Results {
 			if err := b.record(ctx, r); err != nil {
 				return err
 			}
 		}
-		for id, h := range health {
-			if e := s.urls.load().subs[id]; e != nil {
-				b.status(e).health = h
+		for _, c := range turn.Release {
+			if _, err := s.writer.stmt.release.ExecContext(ctx, c.ID, c.Lease); err != nil {
+				return err
 			}
 		}
-		for _, c := range claims {
+		for _, c := range turn.Claims {
 			ok, err := b.lease(ctx, &c)
 			if err != nil {
 				return err
@@ -210,9 +238,9 @@ func (s *Store) Record(ctx context.Context, claims []Claim, results []Result, he
 		return b.save(ctx)
 	}, b.apply)
 	if err != nil {
-		return nil, err
+		return Recorded{}, err
 	}
-	return leased, nil
+	return Recorded{Leased: leased, Changes: b.changed()}, nil
 }
 
 // batch is one transaction of claims and results.
@@ -224,10 +252,20 @@ type batch struct {
 	news []hook.DeliveryNews
 
 	replays map[hook.ID]*replayCounts
+	holds   map[*subEntry]*hook.Subscription // those that are disabled
+	changes []change
+}
+
+type change struct {
+	sub  *subEntry
+	what hook.Change
 }
 
 func (s *Store) newBatch() *batch {
-	return &batch{s: s, subs: map[*subEntry]*subStatus{}, urls: map[*urlEntry]int64{}, replays: map[hook.ID]*replayCounts{}}
+	return &batch{
+		s: s, subs: map[*subEntry]*subStatus{}, urls: map[*urlEntry]int64{}, replays: map[hook.ID]*replayCounts{},
+		holds: map[*subEntry]*hook.Subscription{},
+	}
 }
 
 // replayCounts is what a batch adds to a replay.
@@ -247,7 +285,7 @@ func (b *batch) status(e *subEntry) *subStatus {
 
 func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
 	c.Lease = b.s.leases.Add(1)
-	result, err := b.tx.ExecContext(ctx, "UPDATE deliveries SET lease = $2 WHERE id = $1 AND state < 2", c.ID, c.Lease)
+	result, err := b.s.writer.stmt.lease.ExecContext(ctx, c.ID, c.Lease)
 	if err != nil {
 		return false, err
 	}
@@ -256,42 +294,114 @@ func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
 }
 
 // record stores a result. One that comes under an old lease, or for a delivery that was cancelled meanwhile, leaves its
-// attempt and changes nothing else.
+// attempt and changes nothing else; of a delivery that is gone it leaves nothing.
 func (b *batch) record(ctx context.Context, r Result) error {
 	c := &r.Claim
+	var attempt attemptRow
 	size := int64(0)
 	if r.Attempt != nil {
-		var err error
-		if size, err = b.insertAttempt(ctx, r.Attempt); err != nil {
-			return err
-		}
+		attempt = newAttemptRow(r.Attempt)
+		size = attempt.size()
 		c.AttemptCount, c.LastStatus = r.Attempt.Number, r.Attempt.Status
 		if r.Counts {
 			c.Used++
 		}
 	}
-	due := micros(r.Next.At)
-	result, err := b.tx.ExecContext(ctx, `UPDATE deliveries SET state = $3, reason = $4, next_at = $5, lease = 0, used = $6,
-			attempt_count = $7, last_status = $8, size = size + $9, due_at = CASE WHEN $10 THEN $5 ELSE due_at END
-		WHERE id = $1 AND lease = $2 AND state < 2`, c.ID, c.Lease, int(r.Next.State), r.Next.Reason, due, c.Used, c.AttemptCount,
-		c.LastStatus, size, r.Next.State == hook.Waiting && !b.ordered(c.SubscriptionID))
-	if err != nil {
+	changed, known, err := b.finish(ctx, &r, size)
+	if err != nil || !known {
 		return err
+	}
+	if r.Attempt != nil {
+		freed, err := b.insertAttempt(ctx, &attempt)
+		if err != nil {
+			return err
+		}
+		if u := b.s.urls.load().byID[c.CaptureURLID]; u != nil {
+			b.urls[u] += size - freed
+		}
+	}
+	if e := b.s.urls.load().subs[c.SubscriptionID]; e != nil {
+		b.count(e, r, changed)
+		return b.judge(ctx, e, r)
+	}
+	return nil
+}
+
+// finish writes the next state of a delivery. changed is false when the result came too late for that, known when there is
+// no such delivery any more.
+func (b *batch) finish(ctx context.Context, r *Result, size int64) (changed, known bool, err error) {
+	c := &r.Claim
+	moves := r.Next.State == hook.Waiting && !r.Probe && !b.ordered(c.SubscriptionID)
+	result, err := b.s.writer.stmt.finish.ExecContext(ctx, c.ID, c.Lease, int(r.Next.State), r.Next.Reason, micros(r.Next.At), c.Used,
+		c.AttemptCount, c.LastStatus, size, moves)
+	if err != nil {
+		return false, false, err
 	}
 	n, err := result.RowsAffected()
 	if err != nil {
-		return err
-	}
-	if e := b.s.urls.load().subs[c.SubscriptionID]; e != nil {
-		b.count(e, r, n == 1)
+		return false, false, err
 	}
 	if n == 1 {
 		b.tell(c, r.Next.State)
+		return true, true, nil
 	}
-	if u := b.s.urls.load().byID[c.CaptureURLID]; u != nil {
-		b.urls[u] += size
+	result, err = b.tx.ExecContext(ctx, "UPDATE deliveries SET size = size + $2, attempt_count = max(attempt_count, $3) WHERE id = $1",
+		c.ID, size, c.AttemptCount)
+	if err != nil {
+		return false, false, err
 	}
-	return nil
+	n, err = result.RowsAffected()
+	return false, n == 1, err
+}
+
+// judge notes what a result says about the subscription's target.
+func (b *batch) judge(ctx context.Context, e *subEntry, r Result) error {
+	if !r.Tells || r.Attempt == nil {
+		return nil
+	}
+	health, now := &b.status(e).health, time.Now()
+	disable := r.Disable
+	if r.Attempt.OK() {
+		if health.Succeeded(now) {
+			b.changes = append(b.changes, change{e, hook.Recovered})
+		}
+		return nil
+	}
+	switch health.FailedAttempt(r.Claim.ID, r.Attempt.Words(), now, r.Probe) {
+	case hook.WentDown:
+		b.changes = append(b.changes, change{e, hook.WentDown})
+	case hook.Died:
+		disable = cmp.Or(disable, "every attempt has failed since "+health.FailingSince.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	if r.QuietUntil.After(health.QuietUntil) {
+		health.QuietUntil = r.QuietUntil
+	}
+	if disable == "" {
+		return nil
+	}
+	return b.disable(ctx, e, disable, now)
+}
+
+func (b *batch) disable(ctx context.Context, e *subEntry, reason string, now time.Time) error {
+	if e.get().Hold.Disabled || b.holds[e] != nil {
+		return nil
+	}
+	fields := *e.get()
+	fields.Hold.Disabled, fields.Hold.DisabledReason, fields.Hold.DisabledAt = true, reason, now.UTC().Truncate(time.Microsecond)
+	b.holds[e] = &fields
+	b.changes = append(b.changes, change{e, hook.Disabled})
+	_, err := b.tx.ExecContext(ctx, "UPDATE subscriptions SET disabled = $2, disabled_reason = $3, disabled_at = $4 WHERE id = $1",
+		e.id, true, reason, micros(now))
+	return err
+}
+
+// changed returns the changes with the subscriptions as they are now.
+func (b *batch) changed() []Changed {
+	var all []Changed
+	for _, c := range b.changes {
+		all = append(all, Changed{c.sub.withStatus(), c.what})
+	}
+	return all
 }
 
 // tell notes what others are told of a delivery that has changed.
@@ -343,32 +453,42 @@ func (b *batch) count(e *subEntry, r Result, changed bool) {
 	}
 }
 
-// insertAttempt stores an attempt and returns its size. The first and the last ones of a delivery are kept.
-func (b *batch) insertAttempt(ctx context.Context, a *hook.Attempt) (size int64, err error) {
-	request, response := appendHeaders([]byte{}, a.RequestHeaders), appendHeaders([]byte{}, a.ResponseHeaders)
-	size = int64(perRequest + len(request) + len(response) + len(a.ResponseBody))
-	_, err = b.tx.ExecContext(ctx, `INSERT INTO attempts (delivery_id, number, origin, made_by, started_at, duration, dns, connect,
-			tls_handshake, first_byte, remote_addr, tls, status, error, method, url, request_headers, response_headers,
-			response_body, response_truncated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		a.DeliveryID, a.Number, int(a.Trigger), a.By, micros(a.StartedAt), a.Duration.Microseconds(), a.Timing.DNS.Microseconds(),
-		a.Timing.Connect.Microseconds(), a.Timing.TLS.Microseconds(), a.Timing.FirstByte.Microseconds(), a.RemoteAddr, a.TLS,
-		a.Status, a.Error, a.Method, a.URL, request, response, notNil(a.ResponseBody), a.ResponseTruncated)
-	if err != nil {
+// attemptRow is an attempt with its headers as they are stored.
+type attemptRow struct {
+	*hook.Attempt
+	request, response []byte
+}
+
+func newAttemptRow(a *hook.Attempt) attemptRow {
+	return attemptRow{a, appendHeaders([]byte{}, a.RequestHeaders), appendHeaders([]byte{}, a.ResponseHeaders)}
+}
+
+// size is what the attempt adds to the size of its delivery.
+func (a *attemptRow) size() int64 {
+	return int64(perRequest + len(a.request) + len(a.response) + len(a.ResponseBody))
+}
+
+// insertAttempt stores an attempt and returns the size of the one that made room for it: the first and the last ones of a
+// delivery are kept.
+func (b *batch) insertAttempt(ctx context.Context, a *attemptRow) (freed int64, err error) {
+	_, err = b.s.writer.stmt.attempt.ExecContext(ctx, a.DeliveryID, a.Number, int(a.Trigger), a.By, micros(a.StartedAt),
+		a.Duration.Microseconds(), a.Timing.DNS.Microseconds(), a.Timing.Connect.Microseconds(), a.Timing.TLS.Microseconds(),
+		a.Timing.FirstByte.Microseconds(), a.RemoteAddr, a.TLS, a.Status, a.Error, a.Method, a.URL,
+		a.request, a.response, notNil(a.ResponseBody), a.ResponseTruncated)
+	middle := a.Number - hook.LastAttemptsKept
+	if err != nil || middle <= hook.FirstAttemptsKept {
 		return 0, err
 	}
-	middle := a.Number - hook.LastAttemptsKept
-	if middle <= hook.FirstAttemptsKept {
-		return size, nil
-	}
-	var freed int64
 	err = b.tx.QueryRowContext(ctx, `DELETE FROM attempts WHERE delivery_id = $1 AND number = $2
 		RETURNING $3 + length(request_headers) + length(response_headers) + length(response_body)`, a.DeliveryID, middle, perRequest).
 		Scan(&freed)
 	if errors.Is(err, sql.ErrNoRows) {
-		return size, nil
+		return 0, nil
 	}
-	return size - freed, err
+	if err == nil {
+		_, err = b.tx.ExecContext(ctx, "UPDATE deliveries SET size = size - $2 WHERE id = $1", a.DeliveryID, freed)
+	}
+	return freed, err
 }
 
 func (b *batch) save(ctx context.Context) error {
@@ -399,6 +519,9 @@ func (b *batch) save(ctx context.Context) error {
 func (b *batch) apply() {
 	for e, st := range b.subs {
 		e.setStatus(*st)
+	}
+	for e, fields := range b.holds {
+		b.s.urls.setSub(e, fields)
 	}
 	for u, size := range b.urls {
 		stats := u.getStats()

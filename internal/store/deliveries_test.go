@@ -42,9 +42,9 @@ func claim(t *testing.T, s *store.Store, subscription hook.ID) []store.Claim {
 	t.Helper()
 	claims, _, err := s.Due(t.Context(), store.Queue{Subscription: subscription, Now: time.Now(), Limit: 100})
 	must(t, err)
-	leased, err := s.Record(t.Context(), claims, nil, nil)
+	recorded, err := s.Record(t.Context(), store.Turn{Claims: claims})
 	must(t, err)
-	return leased
+	return recorded.Leased
 }
 
 func counts(t *testing.T, s *store.Store, subscription hook.ID) hook.DeliveryCounts {
@@ -56,7 +56,7 @@ func counts(t *testing.T, s *store.Store, subscription hook.ID) hook.DeliveryCou
 
 // result is an attempt with a status and what follows from it.
 func result(c store.Claim, status int, next hook.Next) store.Result {
-	return store.Result{Claim: c, Counts: true, Next: next, Attempt: &hook.Attempt{
+	return store.Result{Claim: c, Counts: true, Tells: true, Next: next, Attempt: &hook.Attempt{
 		DeliveryID: c.ID, Number: c.AttemptCount + 1, StartedAt: time.Now(), Status: status, Method: "POST", URL: "https://a.example/",
 		ResponseBody: []byte("thanks"),
 	}}
@@ -134,13 +134,12 @@ func TestAttemptsMoveDeliveries(t *testing.T) {
 	claims := claim(t, s, sub.ID)
 	wantEqual(t, "claimed", len(claims), 4)
 	later := time.Now().Add(time.Hour).Truncate(time.Microsecond).UTC()
-	health := hook.Health{Failures: 3, LastOutcome: "answered 500"}
-	_, err := s.Record(t.Context(), nil, []store.Result{
+	_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{
 		result(claims[0], 200, hook.Next{State: hook.Succeeded}),
 		result(claims[1], 500, hook.Next{State: hook.Waiting, Reason: "answered 500", At: later}),
 		result(claims[2], 500, hook.Next{State: hook.Failed, Reason: "attempt 10 of 10: answered 500"}),
 		{Claim: claims[3], Next: hook.Next{State: hook.Skipped, Reason: "jq"}},
-	}, map[hook.ID]hook.Health{sub.ID: health})
+	}})
 	must(t, err)
 	want := hook.DeliveryCounts{Unfinished: 1, Succeeded: 1, Failed: 1, Skipped: 1, Attempts: 3}
 	wantEqual(t, "counts", counts(t, s, sub.ID), want)
@@ -154,7 +153,8 @@ func TestAttemptsMoveDeliveries(t *testing.T) {
 	}
 	after, err := s.Subscription(t.Context(), hook.System, sub.ID)
 	must(t, err)
-	wantEqual(t, "health", after.Health, health)
+	wantEqual(t, "failures in a row", after.Health.Failures, 2)
+	wantEqual(t, "the last of them", after.Health.LastOutcome, "answered 500")
 }
 
 // TestOldLeaseChangesNothing: what comes late, or twice, leaves its attempt and no more.
@@ -167,11 +167,11 @@ func TestOldLeaseChangesNothing(t *testing.T) {
 	if !current.Interrupted || old.Interrupted {
 		t.Errorf("interrupted: the first %v, the second %v", old.Interrupted, current.Interrupted)
 	}
-	_, err := s.Record(t.Context(), nil, []store.Result{result(current, 200, hook.Next{State: hook.Succeeded})}, nil)
+	_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{result(current, 200, hook.Next{State: hook.Succeeded})}})
 	must(t, err)
 	late := result(old, 500, hook.Next{State: hook.Failed})
 	late.Attempt.Number = 2
-	_, err = s.Record(t.Context(), []store.Claim{old}, []store.Result{late}, nil)
+	_, err = s.Record(t.Context(), store.Turn{Claims: []store.Claim{old}, Results: []store.Result{late}})
 	must(t, err)
 	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Succeeded: 1, Attempts: 2})
 	wantEqual(t, "claimed when finished", len(claim(t, s, sub.ID)), 0)
@@ -188,7 +188,7 @@ func TestOrderedQueue(t *testing.T) {
 	wantEqual(t, "the head", got, []hook.ID{first})
 	later := time.Now().Add(time.Hour).Truncate(time.Microsecond).UTC()
 	claims := claim(t, s, sub.ID)
-	_, err := s.Record(t.Context(), nil, []store.Result{result(claims[0], 500, hook.Next{State: hook.Waiting, At: later})}, nil)
+	_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{result(claims[0], 500, hook.Next{State: hook.Waiting, At: later})}})
 	must(t, err)
 	got, next := due(t, s, q)
 	wantEqual(t, "while the head waits", got, nil)
@@ -199,7 +199,7 @@ func TestOrderedQueue(t *testing.T) {
 	head := claims[0]
 	head.Lease = claim(t, s, sub.ID)[0].Lease
 	head.AttemptCount = 1
-	_, err = s.Record(t.Context(), nil, []store.Result{result(head, 200, hook.Next{State: hook.Succeeded})}, nil)
+	_, err = s.Record(t.Context(), store.Turn{Results: []store.Result{result(head, 200, hook.Next{State: hook.Succeeded})}})
 	must(t, err)
 	got, _ = due(t, s, q)
 	wantEqual(t, "after it", got, []hook.ID{second})
@@ -237,7 +237,7 @@ func TestOnlySomeAttemptsAreKept(t *testing.T) {
 	const tries = hook.FirstAttemptsKept + hook.LastAttemptsKept + 30
 	for range tries {
 		c := claim(t, s, sub.ID)[0]
-		_, err := s.Record(t.Context(), nil, []store.Result{result(c, 500, hook.Next{State: hook.Waiting, At: time.Now()})}, nil)
+		_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{result(c, 500, hook.Next{State: hook.Waiting, At: time.Now()})}})
 		must(t, err)
 	}
 	wantEqual(t, "kept", number(t, s, "SELECT count(*) FROM attempts"), hook.FirstAttemptsKept+hook.LastAttemptsKept)
