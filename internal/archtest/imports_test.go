@@ -30,20 +30,21 @@ var allowed = map[string][]string{
 	"templates": {
 		"static", "internal/hook", "internal/view", "internal/snippet", "github.com/a-h/templ", "github.com/a-h/templ/runtime",
 	},
-	"internal/capture": {"internal/store", "internal/live", "internal/hook", "internal/netid", "internal/filter"},
-	"internal/store":   {"internal/hook", "internal/seal", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
-	"internal/live":    {"internal/hook"},
-	"internal/view":    {"internal/hook"},
-	"internal/snippet": {"internal/hook"},
-	"internal/config":  {"internal/hook"}, // the defaults and bounds of settings
-	"internal/auth":    {"internal/hook", "github.com/alexedwards/argon2id"},
-	"internal/egress":  {"internal/hook"},
-	"internal/filter":  {"internal/hook"},
-	"internal/signing": {"internal/hook"},
-	"internal/seal":    {},
-	"internal/netid":   {},
-	"internal/hook":    {},
-	"static":           {},
+	"internal/capture":  {"internal/store", "internal/live", "internal/hook", "internal/netid", "internal/filter"},
+	"internal/delivery": {"internal/store", "internal/egress", "internal/hook", "internal/filter", "internal/signing", "golang.org/x/time/rate"},
+	"internal/store":    {"internal/hook", "internal/seal", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
+	"internal/live":     {"internal/hook"},
+	"internal/view":     {"internal/hook"},
+	"internal/snippet":  {"internal/hook"},
+	"internal/config":   {"internal/hook"}, // the defaults and bounds of settings
+	"internal/auth":     {"internal/hook", "github.com/alexedwards/argon2id"},
+	"internal/egress":   {"internal/hook"},
+	"internal/filter":   {"internal/hook"},
+	"internal/signing":  {"internal/hook"},
+	"internal/seal":     {},
+	"internal/netid":    {},
+	"internal/hook":     {},
+	"static":            {},
 }
 
 // testPackages hold test code only and may import anything; nothing else may import them.

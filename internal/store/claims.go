@@ -33,6 +33,8 @@ type Queue struct {
 	Limit        int
 	Skip         map[hook.ID]bool // claimed already by the caller
 	Ordered      bool             // only the head, and only when it is due
+
+	EvenIfWaiting bool // with Ordered: the head whether it is due or not
 }
 
 // claimColumns are read in the order of scanClaim.
@@ -109,7 +111,7 @@ func (s *Store) Due(ctx context.Context, q Queue) (claims []Claim, next time.Tim
 		return nil, time.Time{}, err
 	}
 	for _, c := range found {
-		if q.Ordered && c.NextAt.After(q.Now) {
+		if q.Ordered && c.NextAt.After(q.Now) && !q.EvenIfWaiting {
 			return nil, c.NextAt, nil
 		}
 		if !q.Skip[c.ID] && len(claims) < q.Limit {
@@ -121,6 +123,24 @@ func (s *Store) Due(ctx context.Context, q Queue) (claims []Claim, next time.Tim
 	}
 	next, err = s.nextDue(ctx, q.Subscription, now)
 	return claims, next, err
+}
+
+// DueByHand returns the deliveries of a queue that somebody asked for and that have not been tried: see
+// hook.SubscriptionStatus.SendsAnyway.
+func (s *Store) DueByHand(ctx context.Context, q Queue) (claims []Claim, err error) {
+	var discarded hook.ID
+	if e := s.urls.load().subs[q.Subscription]; e != nil {
+		discarded = e.getStatus().discarded
+	}
+	found, err := queryAll(ctx, s.read, scanClaim, "SELECT "+claimColumns+` FROM deliveries d WHERE d.subscription_id = $1 AND d.id > $2
+		AND d.state = 0 AND d.origin = 3 AND d.replay_id = 0 AND d.attempt_count = 0 ORDER BY d.id LIMIT $3`,
+		q.Subscription, discarded, q.Limit+len(q.Skip))
+	for _, c := range found {
+		if !q.Skip[c.ID] && len(claims) < q.Limit {
+			claims = append(claims, c)
+		}
+	}
+	return claims, err
 }
 
 // ProbeTurn says whose turn it is while a target is down: the oldest delivery, the newest, the second oldest and so on, so

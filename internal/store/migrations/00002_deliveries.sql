@@ -82,6 +82,7 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_due ON deliveries (subscription_id, due_at, id) WHERE state < 2;
 CREATE INDEX deliveries_by_state ON deliveries (subscription_id, state, id);
+CREATE INDEX deliveries_by_hand ON deliveries (subscription_id, id) WHERE state = 0 AND origin = 3 AND replay_id = 0 AND attempt_count = 0;
 CREATE INDEX deliveries_by_request ON deliveries (request_id, id);
 
 -- An attempt is named by its delivery and its number.

@@ -1,0 +1,10 @@
+// Package delivery sends requests to the targets of subscriptions and to URLs that people typed in.
+//
+// A Worker works in turns. One goroutine writes: each turn is one transaction that stores the results since the last turn
+// and leases new deliveries, so that under load many results share one flush. Senders, one goroutine for each attempt under
+// way, never touch the database for writing. What links both is a queue for each subscription that has something to send:
+// the deliveries that are leased, how many are under way, and when to look for more.
+//
+// The table of deliveries is the queue. A queue in memory is only a window on it and can be thrown away at any time: what
+// was leased by a process that died is found and sent again.
+package delivery

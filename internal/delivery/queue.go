@@ -1,0 +1,322 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hookkeeper/hookkeeper/internal/filter"
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+)
+
+const (
+	maxClaimed  = 256              // deliveries of one queue that are leased
+	quickRefill = time.Second      // a batch that lasts shorter than this is doubled, one that lasts longer is halved
+	rateAhead   = 2 * time.Second  // of a queue with a rate, how much is claimed ahead
+	reread      = 10 * time.Second // when reading a queue failed
+)
+
+// subscription is a subscription as a queue knows it. It is replaced, never changed.
+type subscription struct {
+	hook.SubscriptionStatus
+	program *filter.Program // nil without a jq condition
+	broken  error           // why there is no program although there is a condition
+}
+
+// queue is the window on the deliveries of one subscription. The worker's lock guards it.
+type queue struct {
+	id      hook.ID       // 0 = resends to typed URLs
+	sub     *subscription // nil for those, and when it is gone
+	claimed map[hook.ID]bool
+	ready   []store.Claim // leased and not under way yet, in their order
+	probe   hook.ID       // the delivery that probes a target that is down; 0 = none
+	sending int
+	limiter *rate.Limiter // nil = no limit
+	ramp    int           // attempts at a time while the target comes back; 0 = as many as the subscription says
+
+	look    bool      // the store may have more
+	dry     bool      // the target is down and there was nothing to probe it with
+	next    time.Time // when it will have; zero = nothing is known
+	batch   int       // how many are claimed at a time
+	refill  time.Time // when that was done last
+	turn    store.ProbeTurn
+	blocked bool // among Worker.blocked
+	waits   bool // a timer runs for the rate
+}
+
+func newQueue(id hook.ID) *queue {
+	return &queue{id: id, claimed: map[hook.ID]bool{}, batch: hook.DefaultConcurrency}
+}
+
+func (q *queue) text() string { return q.id.Text(hook.SubscriptionPrefix) }
+
+// idle reports whether the queue can be forgotten.
+func (q *queue) idle() bool {
+	return len(q.claimed) == 0 && !q.look && q.next.IsZero() && !q.waits && !q.blocked && q.nextLook().IsZero()
+}
+
+// refresh reads the subscription again, which costs next to nothing.
+func (q *queue) refresh(ctx context.Context, st *store.Store) {
+	if q.id == 0 {
+		return
+	}
+	status, err := st.Subscription(ctx, hook.System, q.id)
+	if err != nil {
+		q.sub = nil
+		return
+	}
+	before := q.sub
+	q.sub = &subscription{SubscriptionStatus: status}
+	if jq := status.Filter.JQ; jq != "" {
+		if before != nil && before.Filter.JQ == jq {
+			q.sub.program, q.sub.broken = before.program, before.broken
+		} else {
+			q.sub.program, q.sub.broken = filter.Compile(jq)
+		}
+	}
+	if before == nil || before.Rate != status.Rate {
+		q.limiter = nil
+		if status.Rate > 0 {
+			q.limiter = rate.NewLimiter(rate.Limit(status.Rate), 1)
+		}
+	}
+}
+
+// held reports whether nothing at all may be sent.
+func (q *queue) held() bool {
+	return q.id != 0 && (q.sub == nil || q.sub.Hold.Disabled || q.sub.Hold.Paused)
+}
+
+func (q *queue) down() bool { return q.sub != nil && q.sub.Health.Down() }
+
+// giveBack returns what was claimed and is not to be sent any more.
+func (q *queue) giveBack() (back []store.Claim) {
+	keep := q.ready[:0]
+	for _, c := range q.ready {
+		if q.held() || q.down() && c.ID != q.probe && !q.sub.SendsAnyway(&c.Delivery) {
+			back = append(back, c)
+		} else {
+			keep = append(keep, c)
+		}
+	}
+	q.ready = keep
+	return back
+}
+
+// limit is how many attempts may be under way.
+func (q *queue) limit() int {
+	switch {
+	case q.sub == nil:
+		return hook.DefaultConcurrency
+	case q.sub.Ordered:
+		return 1
+	case q.ramp > 0:
+		return min(q.ramp, q.sub.Concurrency)
+	}
+	return q.sub.Concurrency
+}
+
+// pause returns how long the rate asks to wait before the next attempt; 0 takes that attempt out of the rate.
+func (q *queue) pause() time.Duration {
+	if q.limiter == nil {
+		return 0
+	}
+	now := time.Now()
+	r := q.limiter.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > 0 {
+		r.CancelAt(now)
+	}
+	return wait
+}
+
+func (q *queue) take() store.Claim {
+	c := q.ready[0]
+	q.ready = q.ready[1:]
+	q.sending++
+	return c
+}
+
+func (q *queue) add(c store.Claim) {
+	q.claimed[c.ID] = true
+	q.ready = append(q.ready, c)
+}
+
+// recorded notes that a result is on disk.
+func (q *queue) recorded(r *store.Result) {
+	delete(q.claimed, r.Claim.ID)
+	if r.Claim.ID == q.probe {
+		q.probe = 0
+	}
+	if r.Attempt != nil && r.Attempt.OK() && q.ramp > 0 {
+		if q.ramp *= 2; q.sub == nil || q.ramp >= q.sub.Concurrency {
+			q.ramp = 0
+		}
+	}
+	switch {
+	case q.sub != nil && q.sub.Ordered:
+		q.look = true
+	case r.Next.State == hook.Waiting && !r.Next.At.IsZero():
+		if q.next.IsZero() || r.Next.At.Before(q.next) {
+			q.next = r.Next.At
+		}
+	}
+}
+
+// changed notes what attempts made of the subscription.
+func (q *queue) changed(c store.Changed) {
+	q.look = true
+	if c.Change == hook.Recovered {
+		q.ramp, q.turn = 1, store.ProbeTurn{}
+	}
+}
+
+// nextLook returns when the queue has to be looked at without anybody telling; zero = not.
+func (q *queue) nextLook() time.Time {
+	switch {
+	case q.held():
+		return time.Time{}
+	case q.id != 0 && q.sub.Health.QuietUntil.After(time.Now()):
+		return q.sub.Health.QuietUntil
+	case q.down() && q.look:
+		return time.Now()
+	case q.down() && (q.probe != 0 || q.dry):
+		return time.Time{}
+	case q.down():
+		return q.sub.Health.ProbeAt
+	case q.look && len(q.ready) <= q.batch/2 && (q.sub == nil || !q.sub.Ordered || len(q.claimed) == 0):
+		return time.Now()
+	}
+	return q.next
+}
+
+// want is what a queue asks of the store, and what it gets.
+type want struct {
+	queue  *queue
+	ask    store.Queue
+	probe  bool
+	byHand bool
+
+	claims []store.Claim
+	next   time.Time
+	turn   store.ProbeTurn
+	failed bool
+}
+
+// want returns what is to be claimed now; nil = nothing.
+func (q *queue) want(now time.Time) *want {
+	if !q.next.IsZero() && !now.Before(q.next) {
+		q.look, q.next = true, time.Time{}
+	}
+	if q.held() || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
+		return nil
+	}
+	w := &want{queue: q, ask: store.Queue{Subscription: q.id, Now: now}, turn: q.turn}
+	switch {
+	case q.down():
+		q.dry = q.dry && !q.look
+		w.probe = !q.dry && len(q.claimed) == 0 && !now.Before(q.sub.Health.ProbeAt)
+		w.byHand = q.look
+	case !q.look:
+		return nil
+	case q.sub != nil && q.sub.Ordered:
+		if len(q.claimed) > 0 {
+			return nil
+		}
+		w.ask.Ordered = true
+	case len(q.ready) > q.batch/2:
+		return nil
+	}
+	if q.down() && !w.probe && !w.byHand {
+		return nil
+	}
+	q.look = false
+	q.size(now)
+	w.ask.Limit = min(q.batch, maxClaimed-len(q.claimed))
+	if w.ask.Limit <= 0 {
+		q.look = true
+		return nil
+	}
+	w.ask.Skip = make(map[hook.ID]bool, len(q.claimed))
+	for id := range q.claimed {
+		w.ask.Skip[id] = true
+	}
+	return w
+}
+
+// size adapts how many are claimed at a time to how fast they go.
+func (q *queue) size(now time.Time) {
+	least, most := hook.DefaultConcurrency, maxClaimed
+	if q.sub != nil {
+		least = q.sub.Concurrency
+		if q.sub.Rate > 0 {
+			most = int(min(q.sub.Rate*rateAhead.Seconds(), maxClaimed)) + 1
+		}
+	}
+	if now.Sub(q.refill) < quickRefill {
+		q.batch *= 2
+	} else {
+		q.batch /= 2
+	}
+	q.batch = min(max(q.batch, least), most)
+	q.refill = now
+}
+
+// read asks the store.
+func (w *want) read(ctx context.Context, st *store.Store) (err error) {
+	switch {
+	case w.probe:
+		w.claims, w.turn, err = w.nextProbe(ctx, st)
+	case w.byHand:
+		w.claims, err = st.DueByHand(ctx, w.ask)
+	default:
+		w.claims, w.next, err = st.Due(ctx, w.ask)
+	}
+	return err
+}
+
+// nextProbe returns the delivery to try a target with that is down. An ordered queue is probed with its head.
+func (w *want) nextProbe(ctx context.Context, st *store.Store) ([]store.Claim, store.ProbeTurn, error) {
+	if w.queue.sub.Ordered {
+		w.ask.Ordered, w.ask.EvenIfWaiting = true, true
+		claims, _, err := st.Due(ctx, w.ask)
+		return claims, w.turn, err
+	}
+	c, turn, err := st.NextProbe(ctx, w.ask.Subscription, w.turn)
+	if c == nil || err != nil {
+		return nil, turn, err
+	}
+	return []store.Claim{*c}, turn, nil
+}
+
+// settle ends a probe that could not be leased.
+func (q *queue) settle() {
+	if !q.claimed[q.probe] {
+		q.probe = 0
+	}
+}
+
+// looked takes over what the store said.
+func (q *queue) looked(w *want) {
+	switch {
+	case w.failed:
+		q.next = time.Now().Add(reread)
+		return
+	case w.probe:
+		q.turn, q.dry = w.turn, len(w.claims) == 0
+		if !q.dry {
+			q.probe = w.claims[0].ID
+		}
+		q.look = q.look || w.byHand
+		return
+	case w.byHand:
+		return
+	case len(w.claims) == w.ask.Limit:
+		q.look = true
+	}
+	if !w.next.IsZero() && (q.next.IsZero() || w.next.Before(q.next)) {
+		q.next = w.next
+	}
+}

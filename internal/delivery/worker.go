@@ -1,0 +1,337 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/egress"
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+)
+
+const (
+	stopGrace  = 8 * time.Second        // for attempts that are under way when the worker stops
+	lookEvery  = time.Minute            // how often every queue is looked at, whatever was told
+	retryStore = 500 * time.Millisecond // when the store failed
+	parallelJQ = 2                      // programs that run at a time
+)
+
+// Options are the parts of a Worker.
+type Options struct {
+	Store   *store.Store
+	Guard   *egress.Guard
+	Version string // of Hookkeeper, for the User-Agent
+	// OnChange tells that subscriptions went down, recovered or were disabled. It must not block; may be nil.
+	OnChange func([]store.Changed)
+	Log      *slog.Logger
+}
+
+// Worker delivers. Notify and Try may be called at any time; Run does the work.
+type Worker struct {
+	Options
+	wake chan struct{}
+	jq   chan struct{} // slots for jq programs
+
+	mu       sync.Mutex
+	queues   map[hook.ID]*queue
+	woken    map[hook.ID]struct{} // queues to look at
+	results  []store.Result       // not stored yet
+	release  []store.Claim        // to be given back unsent
+	blocked  []*queue             // had something to send when too much was under way
+	sending  int
+	bytes    int64 // of the bodies being sent
+	stopping bool
+	rested   chan struct{} // gets a value when stopping and nothing is under way
+
+	sendCtx context.Context // of the attempts
+	cancel  context.CancelFunc
+}
+
+// New returns a worker that does nothing until Run.
+func New(o Options) *Worker {
+	w := &Worker{
+		Options: o, wake: make(chan struct{}, 1), jq: make(chan struct{}, parallelJQ), rested: make(chan struct{}, 1),
+		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{},
+	}
+	w.sendCtx, w.cancel = context.WithCancel(context.Background())
+	return w
+}
+
+// Notify tells that subscriptions, 0 for resends to typed URLs, may have something to send or may have changed.
+func (w *Worker) Notify(subscriptions []hook.ID) {
+	w.mu.Lock()
+	for _, id := range subscriptions {
+		w.woken[id] = struct{}{}
+	}
+	w.mu.Unlock()
+	w.signal()
+}
+
+func (w *Worker) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers until ctx ends. Then it claims nothing more, gives the attempts under way some time to come to their end and
+// stores what came of them.
+func (w *Worker) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var looked time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			w.stop()
+			return nil
+		case <-w.wake:
+		case <-timer.C:
+		}
+		if now := time.Now(); now.Sub(looked) >= lookEvery {
+			looked = now
+			w.wakeAll(ctx)
+		}
+		next := w.turn(ctx)
+		if all := looked.Add(lookEvery); next.IsZero() || all.Before(next) {
+			next = all
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// wakeAll looks at every subscription that has something unfinished.
+func (w *Worker) wakeAll(ctx context.Context) {
+	all, err := w.Store.Subscriptions(ctx, hook.System, store.SubscriptionPage{})
+	if err != nil {
+		w.Log.Warn("reading the subscriptions failed", "error", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.woken[0] = struct{}{}
+	for _, sub := range all {
+		if sub.Counts.Unfinished > 0 {
+			w.woken[sub.ID] = struct{}{}
+		}
+	}
+}
+
+// turn writes what has come to its end, claims what is due, and returns when to do so again at the latest; zero when nothing
+// is waiting.
+func (w *Worker) turn(ctx context.Context) (next time.Time) {
+	results, release, wants := w.gather(ctx)
+	t := store.Turn{Results: results, Release: release}
+	for _, want := range wants {
+		if err := want.read(ctx, w.Store); err != nil {
+			w.Log.Warn("reading a queue failed", "subscription", want.queue.text(), "error", err)
+			want.failed = true
+			continue
+		}
+		t.Claims = append(t.Claims, want.claims...)
+		t.Results = append(t.Results, interruptions(want.claims)...)
+	}
+	var recorded store.Recorded
+	if len(t.Results)+len(t.Release)+len(t.Claims) > 0 {
+		var err error
+		if recorded, err = w.Store.Record(context.WithoutCancel(ctx), t); err != nil {
+			w.putBack(results, release, wants)
+			if !hook.Is(err, hook.Unavailable) { // that has been logged where it was found
+				w.Log.Error("storing the results of deliveries failed", "error", err)
+			}
+			return time.Now().Add(retryStore)
+		}
+	}
+	if len(recorded.Changes) > 0 && w.OnChange != nil {
+		w.OnChange(recorded.Changes)
+	}
+	return w.accept(ctx, results, release, wants, recorded)
+}
+
+// interruptions are the results of attempts that a process that died was making, as far as anybody knows.
+func interruptions(claims []store.Claim) (results []store.Result) {
+	for i := range claims {
+		c := &claims[i]
+		if !c.Interrupted {
+			continue
+		}
+		results = append(results, store.Result{
+			Claim: *c, Probe: true, Next: hook.Next{State: c.State, Reason: c.Reason, At: c.NextAt},
+			Attempt: &hook.Attempt{
+				DeliveryID: c.ID, Number: c.AttemptCount + 1, Trigger: triggerOf(c, false), By: c.By, StartedAt: time.Now(),
+				Error: "Hookkeeper was stopped while it sent this: the target may have received it",
+			},
+		})
+		c.AttemptCount++
+	}
+	return results
+}
+
+// gather takes what is to be written, and says of which queues more is to be claimed.
+func (w *Worker) gather(ctx context.Context) (results []store.Result, release []store.Claim, wants []*want) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.woken {
+		if w.queues[id] == nil {
+			w.queues[id] = newQueue(id)
+		}
+		w.queues[id].look = true
+	}
+	clear(w.woken)
+	for id, q := range w.queues {
+		q.refresh(ctx, w.Store)
+		w.release = append(w.release, q.giveBack()...)
+		if want := q.want(now); want != nil {
+			wants = append(wants, want)
+		} else if q.idle() {
+			delete(w.queues, id)
+		}
+	}
+	results, release = w.results, w.release
+	w.results, w.release = nil, nil
+	return results, release, wants
+}
+
+// putBack keeps for the next turn what could not be stored.
+func (w *Worker) putBack(results []store.Result, release []store.Claim, wants []*want) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.results = append(results, w.results...)
+	w.release = append(release, w.release...)
+	for _, want := range wants {
+		want.queue.look = true
+	}
+}
+
+// accept takes over what was leased, starts sending, and returns when the next turn is due.
+func (w *Worker) accept(ctx context.Context, results []store.Result, release []store.Claim, wants []*want, recorded store.Recorded) (next time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range results {
+		if q := w.queues[results[i].Claim.SubscriptionID]; q != nil {
+			q.recorded(&results[i])
+		}
+	}
+	for _, c := range release {
+		if q := w.queues[c.SubscriptionID]; q != nil {
+			delete(q.claimed, c.ID)
+		}
+	}
+	for _, c := range recorded.Changes {
+		if q := w.queues[c.ID]; q != nil {
+			q.changed(c)
+		}
+	}
+	for _, want := range wants {
+		want.queue.looked(want)
+	}
+	for _, c := range recorded.Leased {
+		w.queues[c.SubscriptionID].add(c)
+	}
+	for _, q := range w.queues {
+		q.settle()
+		q.refresh(ctx, w.Store) // what was just recorded may hold what was just leased
+		w.release = append(w.release, q.giveBack()...)
+		w.pump(q)
+		if at := q.nextLook(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	if len(w.release) > 0 {
+		return time.Now()
+	}
+	return next
+}
+
+// pump starts as many attempts of a queue as may be under way.
+func (w *Worker) pump(q *queue) {
+	for !w.stopping && len(q.ready) > 0 && q.sending < q.limit() {
+		size := q.ready[0].BodySize
+		if w.sending >= hook.MaxSending || w.sending > 0 && w.bytes+size > hook.MaxSendingBytes {
+			if !q.blocked {
+				q.blocked = true
+				w.blocked = append(w.blocked, q)
+			}
+			return
+		}
+		if wait := q.pause(); wait > 0 {
+			if !q.waits {
+				q.waits = true
+				time.AfterFunc(wait, func() { w.resume(q) })
+			}
+			return
+		}
+		c := q.take()
+		w.sending++
+		w.bytes += size
+		go w.deliver(q, c, q.sub)
+	}
+}
+
+// resume goes on with a queue that had sent as much as its rate allows.
+func (w *Worker) resume(q *queue) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q.waits = false
+	w.pump(q)
+}
+
+// deliver makes one attempt and hands in what came of it.
+func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
+	result := w.attempt(w.sendCtx, sub, c)
+	w.mu.Lock()
+	q.sending--
+	w.sending--
+	w.bytes -= c.BodySize
+	w.results = append(w.results, result)
+	w.pump(q)
+	blocked := w.blocked
+	w.blocked = nil
+	for _, other := range blocked {
+		other.blocked = false
+		w.pump(other)
+	}
+	if w.stopping && w.sending == 0 {
+		select {
+		case w.rested <- struct{}{}:
+		default:
+		}
+	}
+	w.mu.Unlock()
+	w.signal()
+}
+
+// stop waits for what is under way, cuts it off when that takes too long, and stores the results.
+func (w *Worker) stop() {
+	w.mu.Lock()
+	w.stopping = true
+	busy := w.sending > 0
+	for _, q := range w.queues {
+		w.release = append(w.release, q.ready...)
+		q.ready = nil
+	}
+	w.mu.Unlock()
+	if busy {
+		patience := time.NewTimer(stopGrace)
+		defer patience.Stop()
+		select {
+		case <-w.rested:
+		case <-patience.C:
+			w.cancel()
+			<-w.rested
+		}
+	}
+	w.cancel()
+	w.mu.Lock()
+	t := store.Turn{Results: w.results, Release: w.release}
+	w.results, w.release = nil, nil
+	w.mu.Unlock()
+	if len(t.Results)+len(t.Release) == 0 {
+		return
+	}
+	if _, err := w.Store.Record(context.Background(), t); err != nil {
+		w.Log.Error("storing the last results of deliveries failed: they will be sent again", "error", err)
+	}
+}
