@@ -27,9 +27,9 @@ func TestFilterDecidesAtCapture(t *testing.T) {
 		t.Fatalf("too large: status %d", a.status)
 	}
 	for sub, want := range map[hook.ID]int{all.ID: 2, puts.ID: 1} {
-		claims, _, err := s.Store.Due(t.Context(), store.Queue{Subscription: sub, Now: time.Now(), Limit: 10})
-		if err != nil || len(claims) != want {
-			t.Errorf("%d deliveries are due, %v; want %d", len(claims), err, want)
+		found, err := s.Store.Due(t.Context(), store.Queue{Subscription: sub, Now: time.Now(), Limit: 10})
+		if err != nil || len(found.Claims) != want {
+			t.Errorf("%d deliveries are due, %v; want %d", len(found.Claims), err, want)
 		}
 	}
 }

@@ -15,6 +15,7 @@ const (
 	maxClaimed  = 256              // deliveries of one queue that are leased
 	quickRefill = time.Second      // a batch that lasts shorter than this is doubled, one that lasts longer is halved
 	rateAhead   = 2 * time.Second  // of a queue with a rate, how much is claimed ahead
+	headEvery   = time.Second      // how often a long queue is looked at from its head while it is worked on
 	reread      = 10 * time.Second // when reading a queue failed
 )
 
@@ -36,11 +37,13 @@ type queue struct {
 	limiter *rate.Limiter // nil = no limit
 	ramp    int           // attempts at a time while the target comes back; 0 = as many as the subscription says
 
-	look    bool      // the store may have more
-	dry     bool      // the target is down and there was nothing to probe it with
-	next    time.Time // when it will have; zero = nothing is known
-	batch   int       // how many are claimed at a time
-	refill  time.Time // when that was done last
+	look    bool           // the store may have more
+	dry     bool           // the target is down and there was nothing to probe it with
+	next    time.Time      // when it will have; zero = nothing is known
+	batch   int            // how many are claimed at a time
+	refill  time.Time      // when that was done last
+	from    store.Position // where to go on claiming; the head again after headEvery
+	headAt  time.Time      // when that was done last
 	turn    store.ProbeTurn
 	blocked bool // among Worker.blocked
 	waits   bool // a timer runs for the rate
@@ -200,7 +203,7 @@ type want struct {
 	byHand bool
 
 	claims []store.Claim
-	next   time.Time
+	found  store.Found
 	turn   store.ProbeTurn
 	failed bool
 }
@@ -239,6 +242,10 @@ func (q *queue) want(now time.Time) *want {
 		q.look = true
 		return nil
 	}
+	if now.Sub(q.headAt) > headEvery || q.down() || w.ask.Ordered {
+		q.from, q.headAt = store.Position{}, now
+	}
+	w.ask.From = q.from
 	w.ask.Skip = make(map[hook.ID]bool, len(q.claimed))
 	for id := range q.claimed {
 		w.ask.Skip[id] = true
@@ -272,7 +279,8 @@ func (w *want) read(ctx context.Context, st *store.Store) (err error) {
 	case w.byHand:
 		w.claims, err = st.DueByHand(ctx, w.ask)
 	default:
-		w.claims, w.next, err = st.Due(ctx, w.ask)
+		w.found, err = st.Due(ctx, w.ask)
+		w.claims = w.found.Claims
 	}
 	return err
 }
@@ -281,8 +289,8 @@ func (w *want) read(ctx context.Context, st *store.Store) (err error) {
 func (w *want) nextProbe(ctx context.Context, st *store.Store) ([]store.Claim, store.ProbeTurn, error) {
 	if w.queue.sub.Ordered {
 		w.ask.Ordered, w.ask.EvenIfWaiting = true, true
-		claims, _, err := st.Due(ctx, w.ask)
-		return claims, w.turn, err
+		found, err := st.Due(ctx, w.ask)
+		return found.Claims, w.turn, err
 	}
 	c, turn, err := st.NextProbe(ctx, w.ask.Subscription, w.turn)
 	if c == nil || err != nil {
@@ -313,10 +321,15 @@ func (q *queue) looked(w *want) {
 		return
 	case w.byHand:
 		return
-	case len(w.claims) == w.ask.Limit:
-		q.look = true
+	case w.found.More:
+		q.look, q.from = true, w.found.Last
+		return
 	}
-	if !w.next.IsZero() && (q.next.IsZero() || w.next.Before(q.next)) {
-		q.next = w.next
+	if w.ask.From != (store.Position{}) {
+		q.look = true // once more from the head: what was there may be due again, or have come late
+	}
+	q.from = store.Position{}
+	if next := w.found.Next; !next.IsZero() && (q.next.IsZero() || next.Before(q.next)) {
+		q.next = next
 	}
 }

@@ -32,6 +32,7 @@ type Queue struct {
 	Now          time.Time
 	Limit        int
 	Skip         map[hook.ID]bool // claimed already by the caller
+	From         Position         // look only behind it
 	Ordered      bool             // only the head, and only when it is due
 
 	EvenIfWaiting bool // with Ordered: the head whether it is due or not
@@ -92,49 +93,69 @@ func decodeEdit(b []byte) (*hook.Edit, error) {
 	return e, nil
 }
 
-// Due returns the deliveries that can be claimed now and, when there are fewer than asked for, when the next one will be
-// due: zero when there is none. Nothing is written.
-func (s *Store) Due(ctx context.Context, q Queue) (claims []Claim, next time.Time, err error) {
-	now := micros(q.Now)
-	limit := q.Limit + len(q.Skip)
+// Position is a place in a queue. The zero Position is its head.
+type Position struct {
+	due int64
+	id  hook.ID
+}
+
+// Found is what Due found.
+type Found struct {
+	Claims []Claim
+	More   bool      // there may be more behind Last that is due
+	Last   Position  // of the last delivery that was looked at
+	Next   time.Time // when there is no more: when the next one will be due, zero when there is none
+}
+
+const dueQuery = "SELECT " + claimColumns + ` FROM deliveries d
+	WHERE d.subscription_id = $1 AND d.state < 2 AND d.due_at <= $2 AND d.id > $3 AND (d.due_at, d.id) > ($4, $5)
+	ORDER BY d.due_at, d.id LIMIT $6`
+
+// Due returns the deliveries that can be claimed now. Nothing is written.
+func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
+	now, limit := micros(q.Now), q.Limit
+	if q.From == (Position{}) {
+		limit += len(q.Skip)
+	}
 	if q.Ordered {
 		limit, now = 1, math.MaxInt64
 	}
-	var discarded hook.ID
-	if e := s.urls.load().subs[q.Subscription]; e != nil {
-		discarded = e.getStatus().discarded
-	}
-	found, err := queryAll(ctx, s.read, scanClaim, "SELECT "+claimColumns+` FROM deliveries d
-		WHERE d.subscription_id = $1 AND d.state < 2 AND d.due_at <= $2 AND d.id > $3 ORDER BY d.due_at, d.id LIMIT $4`,
-		q.Subscription, now, discarded, limit)
+	found, err := queryAll(ctx, s.often.due, scanClaim, "", q.Subscription, now, s.discardedUpTo(q.Subscription), q.From.due, q.From.id, limit)
 	if err != nil {
-		return nil, time.Time{}, err
+		return Found{}, err
 	}
 	for _, c := range found {
 		if q.Ordered && c.NextAt.After(q.Now) && !q.EvenIfWaiting {
-			return nil, c.NextAt, nil
+			return Found{Next: c.NextAt}, nil
 		}
-		if !q.Skip[c.ID] && len(claims) < q.Limit {
-			claims = append(claims, c)
+		if !q.Skip[c.ID] && len(f.Claims) < q.Limit {
+			f.Claims = append(f.Claims, c)
+			f.Last = Position{c.dueAt, c.ID}
 		}
 	}
-	if len(found) == limit || q.Ordered {
-		return claims, time.Time{}, nil
+	f.More = len(found) == limit && !q.Ordered
+	if f.More && len(f.Claims) == 0 {
+		f.Last = Position{found[limit-1].dueAt, found[limit-1].ID}
 	}
-	next, err = s.nextDue(ctx, q.Subscription, now)
-	return claims, next, err
+	if !f.More && !q.Ordered {
+		f.Next, err = s.nextDue(ctx, q.Subscription, now)
+	}
+	return f, err
+}
+
+func (s *Store) discardedUpTo(subscription hook.ID) hook.ID {
+	if e := s.urls.load().subs[subscription]; e != nil {
+		return e.getStatus().discarded
+	}
+	return 0
 }
 
 // DueByHand returns the deliveries of a queue that somebody asked for and that have not been tried: see
 // hook.SubscriptionStatus.SendsAnyway.
 func (s *Store) DueByHand(ctx context.Context, q Queue) (claims []Claim, err error) {
-	var discarded hook.ID
-	if e := s.urls.load().subs[q.Subscription]; e != nil {
-		discarded = e.getStatus().discarded
-	}
 	found, err := queryAll(ctx, s.read, scanClaim, "SELECT "+claimColumns+` FROM deliveries d WHERE d.subscription_id = $1 AND d.id > $2
 		AND d.state = 0 AND d.origin = 3 AND d.replay_id = 0 AND d.attempt_count = 0 ORDER BY d.id LIMIT $3`,
-		q.Subscription, discarded, q.Limit+len(q.Skip))
+		q.Subscription, s.discardedUpTo(q.Subscription), q.Limit+len(q.Skip))
 	for _, c := range found {
 		if !q.Skip[c.ID] && len(claims) < q.Limit {
 			claims = append(claims, c)

@@ -29,20 +29,20 @@ func due(t *testing.T, s *store.Store, q store.Queue) (requests []hook.ID, next 
 	if q.Limit == 0 {
 		q.Limit = 100
 	}
-	claims, next, err := s.Due(t.Context(), q)
+	found, err := s.Due(t.Context(), q)
 	must(t, err)
-	for _, c := range claims {
+	for _, c := range found.Claims {
 		requests = append(requests, c.RequestID)
 	}
-	return requests, next
+	return requests, found.Next
 }
 
 // claim leases everything that is due.
 func claim(t *testing.T, s *store.Store, subscription hook.ID) []store.Claim {
 	t.Helper()
-	claims, _, err := s.Due(t.Context(), store.Queue{Subscription: subscription, Now: time.Now(), Limit: 100})
+	found, err := s.Due(t.Context(), store.Queue{Subscription: subscription, Now: time.Now(), Limit: 100})
 	must(t, err)
-	recorded, err := s.Record(t.Context(), store.Turn{Claims: claims})
+	recorded, err := s.Record(t.Context(), store.Turn{Claims: found.Claims})
 	must(t, err)
 	return recorded.Leased
 }

@@ -147,9 +147,9 @@ func TestOnlyOwnersSee(t *testing.T) {
 				o.url = storetest.CaptureURLOf(t, s, o.user)
 				o.subscription = storetest.Subscription(t, s, o.url.ID)
 				o.request = route(t, s, o.url.ID, o.subscription.ID)
-				claims, _, err := s.Due(t.Context(), store.Queue{Subscription: o.subscription.ID, Now: time.Now(), Limit: 1})
+				found, err := s.Due(t.Context(), store.Queue{Subscription: o.subscription.ID, Now: time.Now(), Limit: 1})
 				must(t, err)
-				o.delivery = claims[0].ID
+				o.delivery = found.Claims[0].ID
 				o.token = hook.Token{UserID: o.user.ID, Name: "a"}
 				must(t, s.CreateToken(t.Context(), &o.token, [32]byte{byte(o.token.UserID), byte(o.token.UserID >> 8), byte(o.token.UserID >> 20)}))
 				return o

@@ -88,17 +88,22 @@ func (s *Store) Requests(ctx context.Context, actor hook.Actor, captureURL hook.
 		captureURL, u.clearedUpTo(), before, page.Limit)
 }
 
+const requestQuery = "SELECT " + requestColumns + " FROM requests WHERE id = $1"
+
 // Request returns one request, whole.
 func (s *Store) Request(ctx context.Context, actor hook.Actor, id hook.ID) (*hook.Request, error) {
-	r, err := queryOne(ctx, s.read, "request", scanRequest, "SELECT "+requestColumns+" FROM requests WHERE id = $1", id)
+	found, err := queryAll(ctx, s.often.request, scanRequest, "", id)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.visible(actor, r.CaptureURLID)
+	if len(found) == 0 {
+		return nil, notFound("request")
+	}
+	u, err := s.visible(actor, found[0].CaptureURLID)
 	if err != nil || id <= u.clearedUpTo() {
 		return nil, notFound("request")
 	}
-	return r, nil
+	return found[0], nil
 }
 
 // LatestRequest returns the newest request of a capture URL, whole.

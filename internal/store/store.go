@@ -51,6 +51,7 @@ type Store struct {
 	opts   Options
 	log    *slog.Logger
 	read   *sql.DB
+	often  preparedReads
 	writer *writer
 	urls   index
 	ids    hook.IDs // of everything but requests and their deliveries; see newID
@@ -92,7 +93,11 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	if err := s.loadCaptureURLs(ctx, s.read); err != nil {
+	err = s.often.prepare(ctx, s.read)
+	if err == nil {
+		err = s.loadCaptureURLs(ctx, s.read)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.writer.close(), s.read.Close())
 	}
 	s.writer.start()
@@ -143,6 +148,26 @@ type scanner interface{ Scan(dest ...any) error }
 // querier is the read pool, or a transaction of the writer.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// prepared is a statement of the read pool. It is a querier, too, whose query is given already.
+type prepared struct{ stmt *sql.Stmt }
+
+func (p prepared) QueryContext(ctx context.Context, _ string, args ...any) (*sql.Rows, error) {
+	return p.stmt.QueryContext(ctx, args...)
+}
+
+// preparedReads are asked for every delivery, where parsing them would take as long as running them.
+type preparedReads struct{ due, request prepared }
+
+func (p *preparedReads) prepare(ctx context.Context, db *sql.DB) error {
+	for query, stmt := range map[string]*prepared{dueQuery: &p.due, requestQuery: &p.request} {
+		var err error
+		if stmt.stmt, err = db.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // closed with the pool
+			return fmt.Errorf("%s: %w", query, err)
+		}
+	}
+	return nil
 }
 
 // queryAll collects the rows of a query.
