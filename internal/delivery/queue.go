@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	maxClaimed  = 256              // deliveries of one queue that are leased
+	maxClaimed  = 256              // deliveries of one queue that are leased and not sent yet
+	maxUnstored = 4 * maxClaimed   // those that were sent and whose results are not on disk included
 	quickRefill = time.Second      // a batch that lasts shorter than this is doubled, one that lasts longer is halved
 	rateAhead   = 2 * time.Second  // of a queue with a rate, how much is claimed ahead
 	headEvery   = time.Second      // how often a long queue is looked at from its head while it is worked on
@@ -237,7 +238,7 @@ func (q *queue) want(now time.Time) *want {
 	}
 	q.look = false
 	q.size(now)
-	w.ask.Limit = min(q.batch, maxClaimed-len(q.claimed))
+	w.ask.Limit = min(q.batch, maxClaimed-len(q.ready)-q.sending, maxUnstored-len(q.claimed))
 	if w.ask.Limit <= 0 {
 		q.look = true
 		return nil

@@ -62,7 +62,10 @@ func triggerOf(c *store.Claim, probe bool) hook.Trigger {
 
 // load returns the request to send, or what becomes of the delivery instead.
 func (w *Worker) load(ctx context.Context, sub *subscription, c *store.Claim) (*hook.Request, *hook.Next) {
-	request, err := w.Store.Request(ctx, hook.System, c.RequestID)
+	request, err := w.recent.get(c.RequestID), error(nil)
+	if request == nil {
+		request, err = w.Store.Request(ctx, hook.System, c.RequestID)
+	}
 	switch {
 	case hook.Is(err, hook.NotFound):
 		return nil, &hook.Next{State: hook.Cancelled, Reason: "the request was deleted"}

@@ -31,8 +31,9 @@ type Options struct {
 // Worker delivers. Notify and Try may be called at any time; Run does the work.
 type Worker struct {
 	Options
-	wake chan struct{}
-	jq   chan struct{} // slots for jq programs
+	wake   chan struct{}
+	jq     chan struct{} // slots for jq programs
+	recent recent
 
 	mu       sync.Mutex
 	queues   map[hook.ID]*queue
@@ -68,6 +69,9 @@ func (w *Worker) Notify(subscriptions []hook.ID) {
 	w.mu.Unlock()
 	w.signal()
 }
+
+// Captured tells of requests that are on disk now; see store.Options.OnCommit. They are not changed.
+func (w *Worker) Captured(requests []*hook.Request) { w.recent.keep(requests) }
 
 func (w *Worker) signal() {
 	select {

@@ -44,6 +44,7 @@ func newHouse(t testing.TB, opts store.Options) *house {
 			}
 		}
 	}
+	opts.OnCommit = func(requests []*hook.Request) { worker.Captured(requests) }
 	h.store = storetest.Open(t, opts)
 	worker = delivery.New(delivery.Options{
 		Store: h.store, Guard: newGuard(t, "127.0.0.1"), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),

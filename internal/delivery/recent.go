@@ -1,0 +1,67 @@
+package delivery
+
+import (
+	"sync"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	recentBytes = 16 << 20  // of the bodies that are kept
+	recentBody  = 256 << 10 // a body larger than this is read from the store
+)
+
+// recent keeps the requests that were captured last, because most of them are sent at once: reading them back from the
+// store would take as long as sending them.
+type recent struct {
+	mu       sync.Mutex
+	requests map[hook.ID]*hook.Request
+	order    []hook.ID // oldest first
+	bytes    int
+}
+
+// keep takes requests that are on disk and are to be delivered.
+func (k *recent) keep(requests []*hook.Request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.requests == nil {
+		k.requests = map[hook.ID]*hook.Request{}
+	}
+	for _, r := range requests {
+		if !delivered(r) || len(r.Body) > recentBody {
+			continue
+		}
+		k.requests[r.ID] = r
+		k.order = append(k.order, r.ID)
+		k.bytes += recentSize(r)
+	}
+	for k.bytes > recentBytes {
+		k.drop(k.order[0])
+		k.order = k.order[1:]
+	}
+}
+
+func delivered(r *hook.Request) bool {
+	for _, route := range r.Routes {
+		if route.Refused == hook.Delivered {
+			return true
+		}
+	}
+	return false
+}
+
+// recentSize is about what a kept request takes.
+func recentSize(r *hook.Request) int { return 2<<10 + len(r.Body) }
+
+func (k *recent) get(id hook.ID) *hook.Request {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.requests[id]
+}
+
+func (k *recent) drop(id hook.ID) {
+	if r := k.requests[id]; r != nil {
+		k.bytes -= recentSize(r)
+		delete(k.requests, id)
+	}
+}
