@@ -30,7 +30,10 @@ func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) 
 	if why != nil {
 		return store.Result{Claim: c, Next: *why}
 	}
-	m := message{delivery: &c.Delivery, request: request, number: c.AttemptCount + 1, at: began, version: w.Version}
+	m := message{
+		delivery: &c.Delivery, request: request, number: c.AttemptCount + 1, at: began, version: w.Version,
+		signing: hook.Signing{Scheme: hook.SignNone},
+	}
 	if sub != nil {
 		m.sub, m.signing = &sub.Subscription, sub.Signing
 	} else if c.SignAs != 0 {

@@ -133,8 +133,8 @@ func (w *Worker) turn(ctx context.Context) (next time.Time) {
 			want.failed = true
 			continue
 		}
-		t.Claims = append(t.Claims, want.claims...)
 		t.Results = append(t.Results, interruptions(want.claims)...)
+		t.Claims = append(t.Claims, want.claims...)
 	}
 	var recorded store.Recorded
 	if len(t.Results)+len(t.Release)+len(t.Claims) > 0 {

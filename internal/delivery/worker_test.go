@@ -33,6 +33,15 @@ type house struct {
 // newHouse starts a worker that may reach this machine.
 func newHouse(t testing.TB, opts store.Options) *house {
 	t.Helper()
+	h := openHouse(t, opts)
+	h.url = storetest.CaptureURL(t, h.store)
+	h.start()
+	return h
+}
+
+// openHouse makes a worker that has not been started.
+func openHouse(t testing.TB, opts store.Options) *house {
+	t.Helper()
 	h := &house{t: t, changes: make(chan store.Changed, 100), news: make(chan hook.DeliveryNews, 10_000)}
 	var worker *delivery.Worker
 	opts.OnQueue = func(ids []hook.ID) { worker.Notify(ids) }
@@ -55,7 +64,6 @@ func newHouse(t testing.TB, opts store.Options) *house {
 		},
 	})
 	h.worker = worker
-	h.start()
 	return h
 }
 
@@ -82,7 +90,6 @@ func (h *house) start() {
 		<-done
 	})
 	h.t.Cleanup(h.stop)
-	h.url = storetest.CaptureURL(h.t, h.store)
 }
 
 // subscribe makes a subscription to a target.
