@@ -44,6 +44,8 @@ func check(q *gojq.Query) error {
 		return refuse("def")
 	case q.Term != nil:
 		return term(q.Term)
+	case q.Right == nil:
+		return errors.New("is empty")
 	case len(q.Patterns) > 1, len(q.Patterns) == 1 && q.Patterns[0].Name == "":
 		return refuse("as with a pattern")
 	}
