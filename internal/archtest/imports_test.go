@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/config":   {"internal/hook"}, // the defaults and bounds of settings
 	"internal/auth":     {"internal/hook", "github.com/alexedwards/argon2id"},
 	"internal/egress":   {"internal/hook"},
-	"internal/filter":   {"internal/hook"},
+	"internal/filter":   {"internal/hook", "github.com/itchyny/gojq"},
 	"internal/signing":  {"internal/hook"},
 	"internal/seal":     {},
 	"internal/netid":    {},

@@ -46,6 +46,7 @@ const (
 	MaxConditionField      = 200
 	MaxConditionValue      = 1 << 10
 	MaxJQ                  = 2 << 10 // bytes of a jq program
+	MaxJQBody              = 1 << 20 // bytes of a body that one is run on
 	MaxTargetURL           = 2 << 10
 	MaxTargetHeaders       = 50 // of a subscription
 	MinSecretLen           = 16 // characters of a secret that somebody chose

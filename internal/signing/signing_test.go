@@ -3,12 +3,14 @@ package signing
 import (
 	"crypto/ed25519"
 	"encoding/base64"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -149,5 +151,44 @@ func TestRotation(t *testing.T) {
 	}
 	if headers, err := Headers(hook.Signing{Scheme: hook.SignNone}, "req_1", now, nil); headers != nil || err != nil {
 		t.Errorf("none: %v, %v", headers, err)
+	}
+}
+
+// TestReferenceLibrary: the library that Standard Webhooks publishes for receivers takes what is signed here. While a
+// secret is rotated it does so with either, afterwards with the new one alone.
+func TestReferenceLibrary(t *testing.T) {
+	now := time.Now() // the library compares with the clock
+	body := []byte("{\"note\":\"café \xff\"}")
+	before, after := NewSecret(hook.SignStandard), NewSecret(hook.SignStandard)
+	s := Rotate(signing(hook.SignStandard, before), after, time.Minute, now)
+	verify := func(secret string, at time.Time, received []byte) error {
+		t.Helper()
+		webhook, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := Headers(s, "req_1", at, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		header := http.Header{}
+		for _, h := range signed {
+			header.Set(h.Name, h.Value)
+		}
+		return webhook.Verify(received, header)
+	}
+	for _, secret := range []string{before, after} {
+		if err := verify(secret, now, body); err != nil {
+			t.Errorf("during the rotation: %v", err)
+		}
+	}
+	if err := verify(after, now.Add(time.Minute), body); err != nil {
+		t.Errorf("after the rotation: %v", err)
+	}
+	if verify(before, now.Add(time.Minute), body) == nil {
+		t.Error("the old secret is good after the rotation")
+	}
+	if verify(after, now, append(body, ' ')) == nil {
+		t.Error("a changed body is good")
 	}
 }

@@ -1,0 +1,133 @@
+package filter
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	runTime   = 200 * time.Millisecond // of one program on one body
+	maxError  = 300                    // bytes of an error's text
+	maxDigits = 1000                   // of a number: reading one takes the square of its length
+)
+
+// prelude bounds functions of jq for the program behind it, which can call the originals under no name: check refuses
+// those of the prelude.
+const prelude = `
+def text_to_number: tonumber;
+def tonumber:
+  if type == "string" and utf8bytelength > 1000 then error("tonumber of a text of more than 1000 bytes")
+  else text_to_number end;
+def scalar_to_text: tostring;
+def tostring:
+  if type == "array" or type == "object" then error("tostring of an array or an object") else scalar_to_text end;
+`
+
+// Program is a jq condition that can be run. It is safe for concurrent use.
+type Program struct {
+	code *gojq.Code
+}
+
+// Compile reads a jq program. Errors are for whoever wrote it, in words, of at most 300 bytes.
+//
+// Programs are jq as gojq understands it, less everything that makes a value: see check.
+func Compile(jq string) (*Program, error) {
+	if len(jq) > hook.MaxJQ {
+		return nil, fmt.Errorf("the jq program is longer than %d bytes", hook.MaxJQ)
+	}
+	query, err := gojq.Parse(jq)
+	if err != nil {
+		return nil, shorten("the jq program cannot be read: ", err)
+	}
+	if err := check(query); err != nil {
+		return nil, shorten("the jq program ", err)
+	}
+	if query, err = gojq.Parse(prelude + jq); err != nil {
+		return nil, shorten("the jq program cannot be used: ", err)
+	}
+	code, err := gojq.Compile(query)
+	if err != nil {
+		return nil, shorten("the jq program cannot be used: ", err)
+	}
+	return &Program{code}, nil
+}
+
+// Match reports whether the first output of the program on a JSON body is neither false nor null. No output is no match.
+//
+// It takes 200 ms at most, and what one step of jq takes beyond that, which check keeps short. Errors are in words, of at
+// most 300 bytes; that of ctx comes back as it is.
+func (p *Program) Match(ctx context.Context, body []byte) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, runTime)
+	defer cancel()
+	value, err := parse(body)
+	if err != nil {
+		return false, shorten("the body ", err)
+	}
+	output, _ := p.code.RunWithContext(limited, value).Next()
+	err, failed := output.(error)
+	switch {
+	case !failed:
+		return output != nil && output != false, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case limited.Err() != nil:
+		return false, fmt.Errorf("the jq program took longer than %v", runTime)
+	}
+	return false, shorten("the jq program failed: ", err)
+}
+
+// parse reads the one JSON value of a body. Its depth is bounded by encoding/json, at 10,000; of a key that is repeated
+// the last value counts.
+func parse(body []byte) (value any, err error) {
+	if len(body) > hook.MaxJQBody {
+		return nil, fmt.Errorf("is larger than %d bytes, the most that a jq program is run on", hook.MaxJQBody)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return nil, fmt.Errorf("is not JSON: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("is not JSON: something follows its end")
+	}
+	if longNumber(value) {
+		return nil, fmt.Errorf("has a number of more than %d digits", maxDigits)
+	}
+	return value, nil
+}
+
+func longNumber(value any) bool {
+	switch v := value.(type) {
+	case json.Number:
+		return len(v) > maxDigits
+	case []any:
+		return slices.ContainsFunc(v, longNumber)
+	case map[string]any:
+		for _, element := range v {
+			if longNumber(element) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// shorten says what went wrong in at most maxError bytes: a program's own texts can be in it.
+func shorten(prefix string, err error) error {
+	text := prefix + err.Error()
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError-len("…")], "") + "…"
+	}
+	return errors.New(text)
+}
