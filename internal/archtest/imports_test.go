@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"internal/live":     {"internal/hook"},
 	"internal/view":     {"internal/hook"},
 	"internal/snippet":  {"internal/hook"},
-	"internal/config":   {"internal/hook"}, // the defaults and bounds of settings
+	"internal/config":   {"internal/hook", "internal/egress", "internal/seal"}, // bounds of settings; allow-list; key
 	"internal/auth":     {"internal/hook", "github.com/alexedwards/argon2id"},
 	"internal/egress":   {"internal/hook"},
 	"internal/filter":   {"internal/hook", "github.com/itchyny/gojq"},

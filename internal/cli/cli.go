@@ -42,6 +42,7 @@ var groups = []kong.Group{
 	{Key: "accounts", Title: "Accounts:"},
 	{Key: "capturing", Title: "Capturing and keeping:"},
 	{Key: "network", Title: "Network:"},
+	{Key: "delivering", Title: "Delivering:"},
 	{Key: "logging", Title: "Logging:"},
 }
 

@@ -48,11 +48,15 @@ func (d database) open(env *environment, create bool, f func(*store.Store) error
 		}
 		fmt.Fprintf(env.stderr, "There was no database in %q: made an empty one.\n", conf.DataDir)
 	}
-	s, err := store.Open(env.ctx, store.Options{
-		Path: path, Keep: conf.Keep, SessionIdle: conf.SessionIdle, DiskReserve: conf.DiskReserve,
-	})
+	key, err := secretKey(env.ctx, conf)
 	if err != nil {
 		return err
+	}
+	s, err := store.Open(env.ctx, store.Options{
+		Path: path, Keep: conf.Keep, SessionIdle: conf.SessionIdle, DiskReserve: conf.DiskReserve, Key: key,
+	})
+	if err != nil {
+		return explainKey(err)
 	}
 	defer func() {
 		if closing := s.Close(); err == nil {

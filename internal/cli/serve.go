@@ -18,6 +18,8 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/auth"
 	"github.com/hookkeeper/hookkeeper/internal/capture"
 	"github.com/hookkeeper/hookkeeper/internal/config"
+	"github.com/hookkeeper/hookkeeper/internal/delivery"
+	"github.com/hookkeeper/hookkeeper/internal/egress"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/live"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
@@ -40,6 +42,9 @@ type server struct {
 	store   *store.Store
 	hub     *live.Hub
 	capture *capture.Handler
+	guard   *egress.Guard
+	worker  *delivery.Worker
+	alerts  *delivery.Alerts
 	web     *web.Server
 	http    *http.Server
 	setup   *setupLink
@@ -59,6 +64,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	}
 	defer unlock()
 	log.LogAttrs(ctx, slog.LevelInfo, "settings", c.LogAttrs()...)
+	warnOfProxy(log)
 	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub()}
 	if err := s.open(ctx); err != nil {
 		return err
@@ -72,12 +78,33 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	return s.run(ctx, listener)
 }
 
+// warnOfProxy says that deliveries go their own way: a proxy would dial for them, behind the guard.
+func warnOfProxy(log *slog.Logger) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		if os.Getenv(name) != "" {
+			log.Warn("deliveries use no proxy: this variable is not read", "variable", name)
+		}
+	}
+}
+
 // open opens the database and builds the parts on it.
 func (s *server) open(ctx context.Context) (err error) {
 	c := s.config
+	key, err := secretKey(ctx, c)
+	if err != nil {
+		return err
+	}
+	s.guard = egress.New(egress.Options{Allow: c.AllowTargets})
+	if err := s.openAlerts(); err != nil {
+		return err
+	}
 	s.store, err = store.Open(ctx, store.Options{
-		Path: databasePath(c.DataDir), Keep: c.Keep, SessionIdle: c.SessionIdle, DiskReserve: c.DiskReserve, Log: s.log,
-		OnCommit: s.hub.Arrived,
+		Path: databasePath(c.DataDir), Keep: c.Keep, SessionIdle: c.SessionIdle, DiskReserve: c.DiskReserve, Key: key, Log: s.log,
+		OnCommit: func(requests []*hook.Request) {
+			s.hub.Arrived(requests)
+			s.worker.Captured(requests)
+		},
+		OnQueue: func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
 		OnPrune: func(captureURL, upTo hook.ID) {
 			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
 		},
@@ -92,16 +119,22 @@ func (s *server) open(ctx context.Context) (err error) {
 				s.web.CheckSockets(context.Background())
 			}
 		},
-		OnDegraded: func(message string) { s.hub.Broadcast(&live.Batch{Degraded: &message}) },
+		OnDegraded: func(message string) {
+			s.hub.Broadcast(&live.Batch{Degraded: &message})
+			s.alerts.Degraded(message)
+		},
 	})
 	if err != nil {
-		return err
+		return explainKey(err)
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.store.Close())
 		}
 	}()
+	s.worker = delivery.New(delivery.Options{
+		Store: s.store, Guard: s.guard, Version: version(), OnChange: s.alerts.Changed, Log: s.log,
+	})
 	owner, err := s.firstUser(ctx)
 	if err != nil {
 		return err
@@ -119,6 +152,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	})
 	options := web.Options{
 		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
+		CheckTarget: s.guard.Check, Try: s.worker.Try,
 		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
 		Log: s.log,
 	}
@@ -130,6 +164,18 @@ func (s *server) open(ctx context.Context) (err error) {
 	}
 	s.web, err = web.New(options)
 	return err
+}
+
+func (s *server) openAlerts() (err error) {
+	secret := ""
+	if s.config.AlertURL != "" {
+		if secret, err = alertSecret(s.config.DataDir); err != nil {
+			return err
+		}
+		s.log.Info("alerts are signed", "secret", filepath.Join(s.config.DataDir, alertFile))
+	}
+	s.alerts = delivery.NewAlerts(s.guard, s.config.AlertURL, secret, version(), s.log)
+	return nil
 }
 
 // run serves until a signal, then drains.
@@ -147,10 +193,12 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 3)
+	done := make(chan error, 5)
 	go func() { done <- s.store.Run(background) }()
 	go func() { done <- s.hub.Run(background) }()
 	go func() { done <- s.web.Run(background) }()
+	go func() { done <- s.worker.Run(background) }()
+	go func() { done <- s.alerts.Run(background) }()
 	defer func() {
 		stop()
 		for range cap(done) {

@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hookkeeper/hookkeeper/internal/egress"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
 )
 
 // Config is what the settings mean. It is only ever made whole and consistent, by Load.
@@ -40,6 +42,9 @@ type Config struct {
 	LogFormat         string // "text", "json", or "auto": text on a terminal
 	LogLevel          slog.Level
 	DrainDelay        time.Duration
+	AllowTargets      egress.AllowList
+	AlertURL          string   // "" when unset
+	SecretKey         seal.Key // zero when the key is in the data directory
 
 	effective Settings
 }
@@ -118,6 +123,9 @@ func Load(flags Settings, environ []string) (Config, error) {
 		LogFormat:         p.oneOf("HOOKKEEPER_LOG", s.Log, "auto", "text", "json"),
 		LogLevel:          p.logLevel("HOOKKEEPER_LOG_LEVEL", s.LogLevel),
 		DrainDelay:        p.duration("HOOKKEEPER_DRAIN_DELAY", s.DrainDelay, 0, time.Hour),
+		AllowTargets:      p.allowTargets("HOOKKEEPER_ALLOW_TARGETS", s.AllowTargets),
+		AlertURL:          p.target("HOOKKEEPER_ALERT_URL", s.AlertURL),
+		SecretKey:         p.key(secretKey, s.SecretKeyFile),
 		Keep: hook.Keep{
 			Requests: p.number("HOOKKEEPER_KEEP_REQUESTS", s.KeepRequests, 1, hook.MaxKeepRequests),
 			Days:     p.number("HOOKKEEPER_KEEP_DAYS", s.KeepDays, 1, hook.MaxKeepDays),
@@ -146,6 +154,9 @@ func (c Config) LogAttrs() []slog.Attr {
 	}
 	if c.APIToken != "" {
 		attrs = append(attrs, slog.Any("api-token", c.APIToken))
+	}
+	if c.SecretKey != (seal.Key{}) {
+		attrs = append(attrs, slog.Any("secret-key", c.SecretKey))
 	}
 	return attrs
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/hookkeeper/hookkeeper/internal/egress"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
 )
 
 func load(t *testing.T, environ ...string) Config {
@@ -60,7 +62,7 @@ func TestDefaults(t *testing.T) {
 		LogLevel:          slog.LevelInfo,
 	}
 	got := load(t, "PATH=/bin", "HOOKKEEPERS=1")
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}, egress.AllowList{}, seal.Key{})); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -121,7 +123,7 @@ func TestEverySettingFromTheEnvironment(t *testing.T) {
 		SessionIdle: 30 * time.Minute, SessionMax: 12 * time.Hour, MaxConnsPerAddr: 10, MaxSocketsPerAddr: 20,
 		DiskReserve: 5_000_000, LogFormat: "json", LogLevel: slog.LevelDebug, DrainDelay: 5 * time.Second,
 	}
-	ignore := cmpopts.IgnoreFields(Config{}, "PublicURL", "CaptureOrigin", "AllowedHosts", "TrustedProxies", "effective")
+	ignore := cmpopts.IgnoreFields(Config{}, "PublicURL", "CaptureOrigin", "AllowedHosts", "TrustedProxies", "AllowTargets", "SecretKey", "effective")
 	if diff := cmp.Diff(rest, c, ignore); diff != "" {
 		t.Error(diff)
 	}

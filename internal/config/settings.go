@@ -11,7 +11,7 @@ import (
 // name is the flag, from which the variable follows (see Variable), unset the value of a setting that nobody gave.
 // An empty field was not given.
 //
-// The admin's password and the API token are no fields: they come from a variable or a file, because every user of a
+// The admin's password, the API token and the key of secrets are no fields: they come from a variable or a file, because every user of a
 // machine can read the command lines of its processes.
 type Settings struct {
 	Addr          string `name:"addr" unset:"localhost:8080" placeholder:"HOST:PORT" group:"serving" help:"Where to listen. Without a host, on every interface."`
@@ -40,6 +40,10 @@ type Settings struct {
 	MaxConnsPerAddr   string `name:"max-conns-per-addr" unset:"2000" placeholder:"NUMBER" group:"network" help:"Open connections of one address; loopback and trusted proxies are free."`
 	MaxSocketsPerAddr string `name:"max-sockets-per-addr" unset:"2000" placeholder:"NUMBER" group:"network" help:"Open live views of one address; loopback and trusted proxies are free."`
 
+	AllowTargets  string `name:"allow-targets" placeholder:"CIDR,HOST:PORT,…" group:"delivering" help:"Private targets that deliveries may reach: 10.0.0.0/8, 10.1.2.3:8080, shop.internal. Everything else private is refused."`
+	AlertURL      string `name:"alert-url" placeholder:"URL" group:"delivering" help:"Gets a signed POST when a subscription goes down, recovers or is disabled, and when requests cannot be stored."`
+	SecretKeyFile string `name:"secret-key-file" placeholder:"FILE" group:"delivering" help:"File with the key, 32 bytes in base64, that encrypts secrets at rest. Or HOOKKEEPER_SECRET_KEY. Unset: secret.key in the data directory, made at the first start."`
+
 	Log      string `name:"log" unset:"auto" placeholder:"text|json" group:"logging" help:"Form of the log. auto: text on a terminal, else json."`
 	LogLevel string `name:"log-level" unset:"info" placeholder:"LEVEL" group:"logging" help:"Least level that is logged: debug, info, warn or error."`
 }
@@ -50,6 +54,7 @@ const variablePrefix = "HOOKKEEPER_"
 const (
 	adminPassword = "HOOKKEEPER_ADMIN_PASSWORD"
 	apiToken      = "HOOKKEEPER_API_TOKEN"
+	secretKey     = "HOOKKEEPER_SECRET_KEY"
 )
 
 // Variable returns the environment variable of the flag with the name: HOOKKEEPER_MAX_BODY of max-body.

@@ -21,7 +21,7 @@ func ours(environ []string) map[string]string {
 
 // known returns the names of all variables that are settings.
 func known() []string {
-	names := []string{adminPassword, apiToken}
+	names := []string{adminPassword, apiToken, secretKey}
 	new(Settings).fields(func(flag string, _ reflect.StructTag, _ *string) { names = append(names, Variable(flag)) })
 	return names
 }

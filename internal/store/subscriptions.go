@@ -5,7 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -74,6 +77,25 @@ func encodeJSON(v any) string {
 // secretsPlace names the column for the seal: a sealed value that is copied to another row does not open.
 func secretsPlace(id hook.ID) string {
 	return "subscriptions/" + id.Text(hook.SubscriptionPrefix) + "/secrets"
+}
+
+// HoldsSecrets reports whether the database at path holds anything that needs the key. A database that is not there, or is
+// older than secrets, holds none.
+func HoldsSecrets(ctx context.Context, path string) (bool, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	db, err := sql.Open("sqlite", readerDSN(path))
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	var tables, sealed int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'subscriptions'").Scan(&tables); err != nil || tables == 0 {
+		return false, err
+	}
+	err = db.QueryRowContext(ctx, "SELECT count(*) FROM subscriptions WHERE deleted_at IS NULL").Scan(&sealed)
+	return sealed > 0, err
 }
 
 func (s *Store) sealSecrets(sub *hook.Subscription) []byte {
