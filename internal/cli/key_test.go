@@ -19,7 +19,7 @@ import (
 func TestKeyFile(t *testing.T) {
 	t.Parallel()
 	in := instance{t, t.TempDir()}
-	in.must(goodPassword, "user", "add", "ann@example.com", "--password-stdin")
+	in.must(goodPassword, "user", "add", "ann@example.com", "--admin", "--password-stdin")
 	path := filepath.Join(in.dir, keyFile)
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
