@@ -55,9 +55,6 @@ type headerJSON struct {
 	ValueBase64 *string `json:"value_base64"`
 }
 
-// deliveryJSON is a delivery of a request. There are none before there are subscriptions.
-type deliveryJSON struct{}
-
 func newRequestSummaryJSON(q hook.Summary) requestSummaryJSON {
 	doc := requestSummaryJSON{
 		ID:           q.ID.Text(hook.RequestPrefix),
@@ -171,7 +168,7 @@ func (s *Server) apiLatestRequest(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, newRequestJSON(q))
+	return s.writeRequest(w, r, q)
 }
 
 // GET /api/v1/requests/{id}
@@ -184,7 +181,15 @@ func (s *Server) apiRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, newRequestJSON(q))
+	return s.writeRequest(w, r, q)
+}
+
+func (s *Server) writeRequest(w http.ResponseWriter, r *http.Request, q *hook.Request) (err error) {
+	doc := newRequestJSON(q)
+	if doc.Deliveries, err = s.requestDeliveries(r, q.ID); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, doc)
 }
 
 // GET /api/v1/requests/{id}/body

@@ -190,6 +190,12 @@ func readBody(w http.ResponseWriter, r *http.Request, b body) error {
 		return readForm(w, r)
 	case jsonBody:
 		return readJSONBody(w, r)
+	case optionalJSON:
+		if r.ContentLength == 0 {
+			r.Body = io.NopCloser(strings.NewReader("{}"))
+			return nil
+		}
+		return readJSONBody(w, r)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -172,6 +173,12 @@ func TestOpenAPIResponses(t *testing.T) {
 	captureURL := storetest.CaptureURLOf(t, s.store, u)
 	request := s.request(captureURL.ID, "\xff")
 	id := captureURL.ID.Text(hook.CaptureURLPrefix)
+	sub := storetest.Subscription(t, s.store, captureURL.ID)
+	subID := sub.ID.Text(hook.SubscriptionPrefix)
+	dlvID := s.attempted(storetest.Routed(captureURL.ID, 10, sub.ID), "\xff").ID.Text(hook.DeliveryPrefix)
+	s.web.Try = func(context.Context, hook.Subscription, *hook.Request) hook.Attempt {
+		return hook.Attempt{Error: "refused"}
+	}
 	for _, test := range []struct{ method, path, body, schema string }{
 		{"POST", "/api/v1/capture-urls", `{"name":"a","keep":{"days":7},"response":{"headers":[{"name":"X-A","value":"b"}]}}`, "CaptureURL"},
 		{"GET", "/api/v1/capture-urls", "", "CaptureURLList"},
@@ -179,6 +186,19 @@ func TestOpenAPIResponses(t *testing.T) {
 		{"PATCH", "/api/v1/capture-urls/" + id, `{"paused":true}`, "CaptureURL"},
 		{"GET", "/api/v1/capture-urls/" + id + "/requests", "", "RequestList"},
 		{"GET", "/api/v1/capture-urls/" + id + "/requests/latest", "", "Request"},
+		{"GET", "/api/v1/requests/" + request.ID.Text(hook.RequestPrefix), "", "Request"},
+		{"POST", "/api/v1/capture-urls/" + id + "/subscriptions", `{"name":"a","target_url":"https://a.example","signing":{"scheme":"standard-v1a"}}`, "Subscription"},
+		{"GET", "/api/v1/subscriptions", "", "SubscriptionList"},
+		{"GET", "/api/v1/subscriptions/" + subID, "", "Subscription"},
+		{"PATCH", "/api/v1/subscriptions/" + subID, `{"filter":{"any":[{"field":"method","op":"is","value":"POST"}],"jq":".a"}}`, "Subscription"},
+		{"POST", "/api/v1/subscriptions/" + subID + "/rotate-secret", "", "Subscription"},
+		{"POST", "/api/v1/subscriptions/" + subID + "/test", "", "Attempt"},
+		{"POST", "/api/v1/subscriptions/" + subID + "/dry-run", "", "DryRun"},
+		{"POST", "/api/v1/subscriptions/" + subID + "/discard", "", "Discarded"},
+		{"GET", "/api/v1/deliveries", "", "DeliveryList"},
+		{"GET", "/api/v1/deliveries/" + dlvID, "", "Delivery"},
+		{"POST", "/api/v1/deliveries/" + dlvID + "/resend", "", "Delivery"},
+		{"POST", "/api/v1/requests/" + request.ID.Text(hook.RequestPrefix) + "/resend", `{"target_url":"https://a.example"}`, "Delivery"},
 		{"GET", "/api/v1/requests/" + request.ID.Text(hook.RequestPrefix), "", "Request"},
 		{"PATCH", "/api/v1/capture-urls/" + id, `{"name":""}`, "Problem"},
 		{"GET", "/api/v1/requests/x", "", "Problem"},
@@ -216,7 +236,18 @@ func TestOpenAPIInputs(t *testing.T) {
 	body, _ := json.Marshal(whole)
 	wantStatus(t, string(body), s.api(text, "POST", "/api/v1/capture-urls", string(body)), 201)
 	example, _ := json.Marshal(docs.inputExample("NewCaptureURL"))
-	wantStatus(t, string(example), s.api(text, "POST", "/api/v1/capture-urls", string(example)), 201)
+	a := s.api(text, "POST", "/api/v1/capture-urls", string(example))
+	wantStatus(t, string(example), a, 201)
+	whole = map[string]any{}
+	for name := range docs.at("#/components/schemas/SubscriptionInput/properties") {
+		whole[name] = nil
+	}
+	whole["name"], whole["target_url"] = "a", "https://a.example"
+	body, _ = json.Marshal(whole)
+	example, _ = json.Marshal(docs.inputExample("NewSubscription"))
+	for _, input := range []string{string(body), string(example)} {
+		wantStatus(t, input, s.api(text, "POST", "/api/v1/capture-urls/"+a.decode(t)["id"].(string)+"/subscriptions", input), 201)
+	}
 }
 
 func TestOpenAPIServed(t *testing.T) {
@@ -236,12 +267,15 @@ func TestOpenAPIServed(t *testing.T) {
 func TestAPIOperations(t *testing.T) {
 	s := newSite(t)
 	operations := s.web.operations
-	if len(operations) != 11 {
+	takesBody := map[string]bool{}
+	for _, rt := range s.web.routes {
+		takesBody[rt.pattern] = rt.body != noBody
+	}
+	if len(operations) != 26 {
 		t.Errorf("%d operations", len(operations))
 	}
 	for _, op := range operations {
-		if op.ID == "" || op.Group == "" || op.Summary == "" || len(op.Statuses) < 3 ||
-			(op.Method == http.MethodPost || op.Method == http.MethodPatch) != (op.Request != "") {
+		if op.ID == "" || op.Group == "" || op.Summary == "" || len(op.Statuses) < 3 || takesBody[op.Method+" "+op.Path] != (op.Request != "") {
 			t.Errorf("%+v", op)
 		}
 		if op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/body") && op.Response == "" {

@@ -21,9 +21,10 @@ const (
 type body int
 
 const (
-	noBody   body = iota
-	formBody      // application/x-www-form-urlencoded, at most hook.MaxFormBytes, parsed into r.PostForm
-	jsonBody      // application/json, at most hook.MaxJSONBytes, read by readJSON
+	noBody       body = iota
+	formBody          // application/x-www-form-urlencoded, at most hook.MaxFormBytes, parsed into r.PostForm
+	jsonBody          // application/json, at most hook.MaxJSONBytes, read by readJSON
+	optionalJSON      // as jsonBody, or no body at all, which stands for {}
 )
 
 type route struct {
@@ -94,6 +95,21 @@ func (s *Server) routeList() []route {
 		{"GET /api/v1/requests/{id}", tokens, noBody, s.apiRequest},
 		{"GET /api/v1/requests/{id}/body", tokens, noBody, s.apiRequestBody},
 		{"DELETE /api/v1/requests/{id}", tokens, noBody, s.apiDeleteRequest},
+		{"POST /api/v1/requests/{id}/resend", tokens, jsonBody, s.apiResend},
+		{"POST /api/v1/capture-urls/{id}/subscriptions", tokens, jsonBody, s.apiCreateSubscription},
+		{"GET /api/v1/subscriptions", tokens, noBody, s.apiSubscriptions},
+		{"GET /api/v1/subscriptions/{id}", tokens, noBody, s.apiSubscription},
+		{"PATCH /api/v1/subscriptions/{id}", tokens, jsonBody, s.apiUpdateSubscription},
+		{"DELETE /api/v1/subscriptions/{id}", tokens, noBody, s.apiDeleteSubscription},
+		{"POST /api/v1/subscriptions/{id}/rotate-secret", tokens, optionalJSON, s.apiRotateSecret},
+		{"POST /api/v1/subscriptions/{id}/test", tokens, noBody, s.apiTestSubscription},
+		{"POST /api/v1/subscriptions/{id}/dry-run", tokens, optionalJSON, s.apiDryRun},
+		{"POST /api/v1/subscriptions/{id}/discard", tokens, noBody, s.apiDiscard},
+		{"POST /api/v1/subscriptions/{id}/deliver-now", tokens, noBody, s.apiDeliverNow},
+		{"GET /api/v1/deliveries", tokens, noBody, s.apiDeliveries},
+		{"GET /api/v1/deliveries/{id}", tokens, noBody, s.apiDelivery},
+		{"POST /api/v1/deliveries/{id}/resend", tokens, noBody, s.apiResendDelivery},
+		{"POST /api/v1/deliveries/{id}/cancel", tokens, noBody, s.apiCancelDelivery},
 	}
 }
 

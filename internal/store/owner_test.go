@@ -46,6 +46,9 @@ var ofActor = map[string]struct {
 	"LatestRequest": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.LatestRequest(ctx, actor, o.url.ID))
 	}},
+	"EachRequest": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.EachRequest(ctx, actor, o.url.ID, 1, func(*hook.Request) error { return nil })
+	}},
 	"Neighbours": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		_, _, err := s.Neighbours(ctx, actor, o.url.ID, o.request)
 		return err

@@ -106,6 +106,33 @@ func (s *Store) Request(ctx context.Context, actor hook.Actor, id hook.ID) (*hoo
 	return found[0], nil
 }
 
+// EachRequest calls f with the newest requests of a capture URL, newest first, at most limit of them, until f returns an
+// error, which is handed on.
+func (s *Store) EachRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID, limit int, f func(*hook.Request) error) error {
+	u, err := s.visible(actor, captureURL)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+" FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id DESC LIMIT $3",
+		captureURL, u.clearedUpTo(), limit)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() { // one at a time: each may be as large as a body can be
+		r, err := scanRequest(rows)
+		if err != nil {
+			return err
+		}
+		if err := f(r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
 // LatestRequest returns the newest request of a capture URL, whole.
 func (s *Store) LatestRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID) (*hook.Request, error) {
 	u, err := s.visible(actor, captureURL)

@@ -412,6 +412,7 @@ func (s *Store) UpdateSubscription(ctx context.Context, actor hook.Actor, id hoo
 		}
 		before := e.get()
 		fields, status = *before, e.getStatus()
+		fields.Headers, fields.Filter.Conditions = slices.Clone(before.Headers), slices.Clone(before.Filter.Conditions)
 		if err := change(&fields); err != nil {
 			return err
 		}

@@ -1,0 +1,173 @@
+package web
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+func TestAPIDelivery(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	sub := storetest.Subscription(t, s.store, s.url.ID)
+	r := storetest.Routed(s.url.ID, 10, sub.ID)
+	d := s.attempted(r, "no\xff")
+	doc := s.call("GET", "/api/v1/deliveries/"+d.ID.Text(hook.DeliveryPrefix), "", 200)
+	wantJSON(t, "delivery", []any{doc["request_id"], doc["subscription_id"], doc["target_url"], doc["state"], doc["reason"], doc["attempt_count"], doc["last_status"]},
+		`["`+r.ID.Text(hook.RequestPrefix)+`","`+sub.ID.Text(hook.SubscriptionPrefix)+`","`+sub.TargetURL+`","waiting","answered 500",1,500]`)
+	if doc["next_attempt_at"] == nil {
+		t.Error("nobody knows when the next attempt is")
+	}
+	a := doc["attempts"].([]any)[0].(map[string]any)
+	delete(a, "started_at")
+	wantJSON(t, "attempt", any(a), `{"number":1,"trigger":"capture","by":null,"duration_ms":1000,"timing":{"dns_ms":null,"connect_ms":1,"tls_ms":null,"first_byte_ms":null},
+		"remote_addr":"192.0.2.1:443","tls":"TLS 1.3","method":"POST","url":"https://a.example/","status":500,"error":null,
+		"request_headers":[{"name":"Hookkeeper-Attempt","value":"1","value_base64":null}],
+		"response_headers":[{"name":"Retry-After","value":"�","value_base64":"/w=="}],
+		"response_body":null,"response_body_base64":"`+base64.StdEncoding.EncodeToString([]byte("no\xff"))+`","response_truncated":true}`)
+}
+
+func TestAPIDeliveryLists(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	one, two := storetest.Subscription(t, s.store, s.url.ID), storetest.Subscription(t, s.store, s.url.ID)
+	first := s.attempted(storetest.Routed(s.url.ID, 10, one.ID), "no")
+	r := storetest.Routed(s.url.ID, 10, one.ID, two.ID)
+	if err := s.store.Capture(r); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{
+		"":                 3,
+		"?state=waiting":   1,
+		"?state=pending":   2,
+		"?state=succeeded": 0,
+		"?subscription_id=" + one.ID.Text(hook.SubscriptionPrefix):                    2,
+		"?subscription_id=" + two.ID.Text(hook.SubscriptionPrefix) + "&state=waiting": 0,
+		"?request_id=" + r.ID.Text(hook.RequestPrefix):                                2,
+		"?cursor=" + first.ID.Text(hook.DeliveryPrefix):                               0,
+	} {
+		items := s.call("GET", "/api/v1/deliveries"+query, "", 200)["items"].([]any)
+		if len(items) != want {
+			t.Errorf("%s: %d deliveries, want %d", query, len(items), want)
+		}
+	}
+	page := s.call("GET", "/api/v1/deliveries?limit=2", "", 200)
+	rest := s.call("GET", "/api/v1/deliveries?limit=2&cursor="+page["next"].(string), "", 200)
+	if len(rest["items"].([]any)) != 1 || rest["next"] != nil {
+		t.Errorf("the second page: %v", rest)
+	}
+	for query, status := range map[string]int{
+		"?state=done": 400, "?limit=0": 400, "?x=1": 400, "?subscription_id=sub_x": 404, "?request_id=req_0000000000001": 404,
+		"?cursor=../": 404,
+	} {
+		wantStatus(t, query, s.api(s.token, "GET", "/api/v1/deliveries"+query, ""), status)
+	}
+}
+
+// TestAPIRequestDeliveries: a request tells of its deliveries, and of who did not want it and why.
+func TestAPIRequestDeliveries(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	wanted := storetest.Subscription(t, s.store, s.url.ID)
+	refusing := storetest.Subscription(t, s.store, s.url.ID, func(sub *hook.Subscription) {
+		sub.Filter.Conditions = []hook.Condition{{Field: "method", Op: hook.OpIs, Value: "PUT"}}
+	})
+	r := storetest.Routed(s.url.ID, 10, wanted.ID)
+	r.Routes = append(r.Routes, hook.Route{Subscription: refusing.ID, Refused: 0})
+	if err := s.store.Capture(r); err != nil {
+		t.Fatal(err)
+	}
+	all := s.call("GET", "/api/v1/requests/"+r.ID.Text(hook.RequestPrefix), "", 200)["deliveries"].([]any)
+	var got [][3]any
+	for _, item := range all {
+		d := item.(map[string]any)
+		got = append(got, [3]any{d["subscription_id"], d["state"], d["reason"]})
+		if (d["id"] == nil) != (d["state"] == "skipped") {
+			t.Errorf("id %v of a delivery that is %v", d["id"], d["state"])
+		}
+	}
+	want := [][3]any{
+		{wanted.ID.Text(hook.SubscriptionPrefix), "pending", nil},
+		{refusing.ID.Text(hook.SubscriptionPrefix), "skipped", `method is "PUT"`},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAPIResend(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t, guarded(t))
+	sub := storetest.Subscription(t, s.store, s.url.ID, func(sub *hook.Subscription) { sub.AppendPath = true })
+	r := s.request(s.url.ID, "body")
+	path := "/api/v1/requests/" + r.ID.Text(hook.RequestPrefix) + "/resend"
+	subID := sub.ID.Text(hook.SubscriptionPrefix)
+	doc := s.call("POST", path, `{"subscription_id":"`+subID+`"}`, 202)
+	wantJSON(t, "to a subscription", []any{doc["state"], doc["by"], doc["edited"], doc["attempts"]}, `["pending","`+s.user.Email+`",false,[]]`)
+	doc = s.call("POST", path, `{"target_url":"https://b.example/x","method":"PUT","headers":[{"name":"X-A","value":"b"}],"body":"new","sign_as":"`+subID+`"}`, 202)
+	wantJSON(t, "to a URL", []any{doc["target_url"], doc["subscription_id"], doc["edited"]}, `["https://b.example/x",null,true]`)
+	id, _ := hook.ParseID(hook.DeliveryPrefix, doc["id"].(string))
+	d, _, err := s.store.Delivery(t.Context(), hook.System, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &hook.Edit{Method: "PUT", Headers: []hook.Header{{Name: "X-A", Value: "b"}}, Body: []byte("new")}
+	if diff := cmp.Diff(want, d.Edit); diff != "" || d.Retry || d.SignAs != sub.ID {
+		t.Errorf("stored: %+v\n%s", d, diff)
+	}
+	doc = s.call("POST", path, `{"subscription_id":"`+subID+`","method":"PATCH"}`, 202)
+	id, _ = hook.ParseID(hook.DeliveryPrefix, doc["id"].(string))
+	if d, _, err = s.store.Delivery(t.Context(), hook.System, id); err != nil || d.Edit.Path != "/stripe" || d.Edit.Query != "a=1" || string(d.Edit.Body) != "body" {
+		t.Errorf("the rest is not the request's: %+v, %v", d.Edit, err)
+	}
+	again := s.call("POST", "/api/v1/deliveries/"+doc["id"].(string)+"/resend", "", 202)
+	wantJSON(t, "again", []any{again["edited"], again["subscription_id"]}, `[true,"`+subID+`"]`)
+	cancelled := s.call("POST", "/api/v1/deliveries/"+again["id"].(string)+"/cancel", "", 200)
+	wantJSON(t, "cancelled", []any{cancelled["state"], cancelled["reason"]}, `["cancelled","cancelled by `+s.user.Email+`"]`)
+	wantStatus(t, "cancelled twice", s.api(s.token, "POST", "/api/v1/deliveries/"+again["id"].(string)+"/cancel", ""), 409)
+	for body, status := range map[string]int{
+		`{}`: 422, `{"target_url":"https://b.example","subscription_id":"` + subID + `"}`: 422, `{"subscription_id":"sub_x"}`: 422,
+		`{"target_url":"http://127.0.0.1:8080/"}`: 422, `{"target_url":"b.example"}`: 422, `{"target_url":"https://b.example","method":"CONNECT"}`: 422,
+		`{"target_url":"https://b.example","headers":[{"name":"X","value":"a\nb"}]}`: 422, `{"target_url":"https://b.example","sign_as":"x"}`: 422,
+		`{"subscription_id":"` + subID + `","sign_as":"` + subID + `"}`: 422, `{"target_url":"https://b.example","body":"a","body_base64":"YQ=="}`: 422,
+		`{"target":"https://b.example"}`: 400, `{"target_url":"https://b.example","path":"no-slash"}`: 422,
+	} {
+		wantStatus(t, body, s.api(s.token, "POST", path, body), status)
+	}
+	if a := s.api(s.token, "POST", path, `{"target_url":"http://127.0.0.1:8080/"}`); !strings.Contains(a.body, "HOOKKEEPER_ALLOW_TARGETS") {
+		t.Errorf("a private target: %s", a.body)
+	}
+}
+
+// TestAPIDeliveriesOfOthers are none of anybody's business.
+func TestAPIDeliveriesOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	sub := storetest.Subscription(t, s.store, s.url.ID)
+	r := storetest.Routed(s.url.ID, 10, sub.ID)
+	d := s.attempted(r, "no")
+	other := s.site.token(s.site.user(false))
+	subPath := "/api/v1/subscriptions/" + sub.ID.Text(hook.SubscriptionPrefix)
+	dlvPath := "/api/v1/deliveries/" + d.ID.Text(hook.DeliveryPrefix)
+	for _, ask := range [][3]string{
+		{"GET", subPath}, {"PATCH", subPath, "{}"}, {"DELETE", subPath}, {"POST", subPath + "/rotate-secret"}, {"POST", subPath + "/test"},
+		{"POST", subPath + "/dry-run"}, {"POST", subPath + "/discard"}, {"POST", subPath + "/deliver-now"}, {"POST", s.path(), "{}"},
+		{"GET", dlvPath}, {"POST", dlvPath + "/resend"}, {"POST", dlvPath + "/cancel"},
+		{"POST", "/api/v1/requests/" + r.ID.Text(hook.RequestPrefix) + "/resend", "{}"},
+		{"GET", "/api/v1/deliveries?subscription_id=" + sub.ID.Text(hook.SubscriptionPrefix)},
+		{"GET", "/api/v1/deliveries?request_id=" + r.ID.Text(hook.RequestPrefix)},
+		{"GET", "/api/v1/subscriptions?capture_url_id=" + s.url.ID.Text(hook.CaptureURLPrefix)},
+	} {
+		wantStatus(t, ask[0]+" "+ask[1], s.api(other, ask[0], ask[1], ask[2]), 404)
+	}
+	for _, path := range []string{"/api/v1/deliveries", "/api/v1/subscriptions"} {
+		if a := s.api(other, "GET", path, ""); !strings.Contains(a.body, `"items":[]`) {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+}
