@@ -13,7 +13,8 @@ import (
 type Row struct {
 	hook.Summary
 	Unread   bool
-	Selected bool // it is the one that is open
+	Selected bool          // it is the one that is open
+	Outcome  *hook.Outcome // of its deliveries; nil when there are none
 }
 
 // RequestList is one page of the requests of a capture URL.
@@ -28,9 +29,24 @@ type Inspector struct {
 	URL    URLItem
 	Keep   hook.Keep // in force, with the defaults filled in
 	List   RequestList
-	Unread bool    // there is something that the viewer has not seen
+	Unread bool // there is something that the viewer has not seen
+	Subs   SubscriptionsNote
 	Detail *Detail // nil when no request is open
 	Gone   bool    // the request that was asked for is not there any more
+}
+
+// SubscriptionsNote is what the inspector says about the subscriptions of a capture URL.
+type SubscriptionsNote struct {
+	Count   int
+	Trouble int // of them, those that are down or disabled
+}
+
+// text says how many there are, and how many need somebody.
+func (n SubscriptionsNote) text() string {
+	if n.Trouble > 0 {
+		return counted(int64(n.Count), "subscription", "subscriptions") + ", " + number(int64(n.Trouble)) + " in trouble"
+	}
+	return counted(int64(n.Count), "subscription", "subscriptions")
 }
 
 // empty reports whether nothing is kept.
@@ -69,12 +85,14 @@ const (
 	TabHex     Tab = "hex"
 	TabCurl    Tab = "curl"
 	TabAnswer  Tab = "answer"
+
+	TabDeliveries Tab = "deliveries"
 )
 
 // ParseTab returns the tab with the name, TabRequest when there is none.
 func ParseTab(name string) Tab {
 	switch t := Tab(name); t {
-	case TabHeaders, TabRaw, TabHex, TabCurl, TabAnswer:
+	case TabHeaders, TabRaw, TabHex, TabCurl, TabAnswer, TabDeliveries:
 		return t
 	}
 	return TabRequest
@@ -87,6 +105,8 @@ type Detail struct {
 	Tab     Tab
 	Newer   hook.ID // its neighbours in the list, 0 at the ends
 	Older   hook.ID
+
+	Deliveries RequestDeliveries
 }
 
 // path returns where the request is, with the tab.

@@ -76,7 +76,7 @@ func TestDetail(t *testing.T) {
 		t.Errorf("facts: %s", diff)
 	}
 	tabs := d.Texts(".tabs-line a")
-	if diff := cmp.Diff([]string{"Request", "Headers 5", "Raw", "Hex", "cURL", "Answer 201"}, tabs); diff != "" {
+	if diff := cmp.Diff([]string{"Request", "Headers 5", "Raw", "Hex", "cURL", "Answer 201", "Deliveries"}, tabs); diff != "" {
 		t.Errorf("tabs: %s", diff)
 	}
 	if got := d.One(".tabs-line [aria-current=page]").Text(); got != "Request" {

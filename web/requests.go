@@ -84,7 +84,8 @@ func (s *Server) inspector(r *http.Request) (templates.Page, templates.Inspector
 	page.Title = u.Name
 	page.Crumbs = []templates.Crumb{home, {Name: u.Name}}
 	page.Live = urlPath(u.ID) + "/live"
-	return page, templates.Inspector{URL: u, Keep: u.Keep.Or(s.Keep)}, nil
+	note, err := s.subscriptionsNote(r, u.ID)
+	return page, templates.Inspector{URL: u, Keep: u.Keep.Or(s.Keep), Subs: note}, err
 }
 
 // requestDetail returns the request that the path names, when it belongs to the capture URL.
@@ -102,6 +103,9 @@ func (s *Server) requestDetail(r *http.Request, u templates.URLItem) (*templates
 	}
 	detail := &templates.Detail{
 		Request: request, URL: u.CaptureURL, Tab: templates.ParseTab(r.URL.Query().Get("tab")),
+	}
+	if detail.Deliveries, err = s.requestDeliveriesTab(r, u.ID, id); err != nil {
+		return nil, err
 	}
 	detail.Newer, detail.Older, err = s.Store.Neighbours(r.Context(), actor(r), u.ID, id)
 	return detail, err
@@ -151,7 +155,7 @@ func (s *Server) requestList(r *http.Request, u hook.CaptureURLStats, page store
 	for _, request := range requests {
 		list.Rows = append(list.Rows, templates.Row{Summary: request})
 	}
-	return list, nil
+	return list, s.markOutcomes(r, &list)
 }
 
 // markUnread marks what has arrived since the viewer last looked.

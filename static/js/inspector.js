@@ -412,7 +412,7 @@ class Inspector {
       Escape: () => this.#close(),
       "?": showHelp,
     };
-    for (let n = 1; n <= 6; n++) {
+    for (let n = 1; n <= 7; n++) {
       keys[n] = () => this.#detail.openTab(n);
     }
     startKeys(keys);

@@ -1,0 +1,231 @@
+package templates
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+// DeliveryList is one page of deliveries.
+type DeliveryList struct {
+	Path  string // of the list, without a query; "" = no ways through it
+	Rows  []hook.Delivery
+	State string // that is shown only; "" = all
+	Older string // the path of the next page, "" on the last one
+}
+
+// DeliveryView is what the page of a delivery shows.
+type DeliveryView struct {
+	hook.Delivery
+	URL      hook.CaptureURL
+	Request  *hook.Request // nil when it is not kept any more
+	Attempts []hook.Attempt
+}
+
+// RequestDeliveries is what the tab of a request shows.
+type RequestDeliveries struct {
+	Rows          []hook.Delivery // newest first
+	Refused       []Refusal
+	Outcome       hook.Outcome // of all, when there are any
+	Subscriptions []*hook.Subscription
+	Targets       []string // that were typed lately
+	Form          ResendForm
+}
+
+// Refusal is a subscription that did not want a request, and the rule that said no.
+type Refusal struct {
+	ID         hook.ID
+	Name, Rule string
+}
+
+// ResendForm is the state of the form that resends a request.
+type ResendForm struct {
+	TargetURL string
+	SignAs    hook.ID
+	Errors    FieldErrors // at target_url, subscription
+}
+
+// EditForm is the state of the form that edits a request before it is sent again.
+type EditForm struct {
+	Request        *hook.Request
+	URL            URLItem
+	Subscriptions  []*hook.Subscription
+	SubscriptionID hook.ID // it goes to; 0 = to TargetURL
+	TargetURL      string
+	Method         string
+	Path           string
+	Query          string
+	Headers        string
+	Body           string
+	BodyIsBinary   bool // it cannot be shown in a text field, and is sent as it is
+	Retry          bool
+	Errors         FieldErrors
+}
+
+func deliveryPath(id hook.ID) string { return "/deliveries/" + id.Text(hook.DeliveryPrefix) }
+
+// stateClass colours a state.
+func stateClass(s hook.State) string {
+	switch s {
+	case hook.Succeeded:
+		return "good"
+	case hook.Failed:
+		return "bad"
+	case hook.Held, hook.Waiting:
+		return "warn"
+	case hook.Sending:
+		return "accent"
+	}
+	return "quiet"
+}
+
+// stateMark is the shape of a state, so that it does not depend on colour.
+func stateMark(s hook.State) string {
+	switch s {
+	case hook.Succeeded:
+		return "✓"
+	case hook.Failed:
+		return "✕"
+	case hook.Waiting:
+		return "↻"
+	case hook.Held:
+		return "‖"
+	case hook.Sending, hook.Pending:
+		return "→"
+	}
+	return "–"
+}
+
+// outcomeText tells an outcome in a word or two: "delivered 200", "failed 500", "held".
+func outcomeText(o hook.Outcome) string {
+	word := o.State.String()
+	if o.State == hook.Succeeded {
+		word = "delivered"
+	}
+	if o.LastStatus != 0 && (o.State == hook.Succeeded || o.State == hook.Failed || o.State == hook.Waiting) {
+		word += " " + strconv.Itoa(o.LastStatus)
+	}
+	return word
+}
+
+// whyAndWhen says why a delivery is where it is, and when something happens next.
+func whyAndWhen(p Page, d *hook.Delivery) string {
+	text := d.Reason
+	switch d.State {
+	case hook.Succeeded:
+		text = ""
+	case hook.Pending:
+		if text == "" {
+			text = "on its way"
+		}
+	case hook.Sending:
+		text = "an attempt is under way"
+	}
+	if d.State == hook.Waiting && !d.NextAt.IsZero() {
+		if text != "" {
+			text += "; "
+		}
+		text += "next attempt " + inWords(p.Now, d.NextAt)
+	}
+	return text
+}
+
+// inWords says when something will be: "in 5 minutes".
+func inWords(now, t time.Time) string {
+	d := t.Sub(now)
+	switch {
+	case d < time.Second:
+		return "now"
+	case d < time.Minute:
+		return "in " + counted(int64(d/time.Second), "second", "seconds")
+	case d < time.Hour:
+		return "in " + counted(int64(d/time.Minute), "minute", "minutes")
+	}
+	return "in " + counted(int64(d/time.Hour), "hour", "hours")
+}
+
+// madeBy says what made a delivery.
+func madeBy(d *hook.Delivery) string {
+	switch {
+	case d.ReplayID != 0:
+		return "replay by " + d.By
+	case d.By != "":
+		return "resent by " + d.By
+	case d.Trigger == hook.TriggerManual:
+		return "resent"
+	}
+	return "captured"
+}
+
+// targetName names where a delivery goes.
+func targetName(d *hook.Delivery) string {
+	if d.SubscriptionID != 0 {
+		return d.Subscription
+	}
+	return d.TargetURL
+}
+
+// durationText writes how long something took.
+func durationText(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "–"
+	case d < 10*time.Millisecond:
+		return strconv.FormatFloat(d.Seconds()*1000, 'f', 1, 64) + " ms"
+	case d < 10*time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+}
+
+// phases splits the duration of an attempt.
+func phases(a *hook.Attempt) []pair {
+	return []pair{
+		{"DNS", durationText(a.Timing.DNS)}, {"Connect", durationText(a.Timing.Connect)}, {"TLS", durationText(a.Timing.TLS)},
+		{"First byte", durationText(a.Timing.FirstByte)}, {"In all", durationText(a.Duration)},
+	}
+}
+
+// attemptStatus is the outcome of an attempt in a word.
+func attemptStatus(a *hook.Attempt) string {
+	if a.Status != 0 {
+		return statusText(a.Status)
+	}
+	return "no answer"
+}
+
+func attemptClass(a *hook.Attempt) string {
+	if a.OK() {
+		return "good"
+	}
+	return "bad"
+}
+
+// unsentHeaders are the captured headers beside those that were added: what was sent besides.
+func withoutAdded(captured, added []hook.Header) (rest []hook.Header) {
+	names := map[string]bool{}
+	for _, h := range added {
+		names[strings.ToLower(h.Name)] = true
+	}
+	for _, h := range captured {
+		if !names[strings.ToLower(h.Name)] {
+			rest = append(rest, h)
+		}
+	}
+	return rest
+}
+
+// listStates are offered to choose from above a list.
+var listStates = []struct{ Value, Label string }{
+	{"", "All"}, {"held", "Held"}, {"waiting", "Waiting"}, {"failed", "Failed"}, {"succeeded", "Delivered"}, {"cancelled", "Cancelled"},
+	{"skipped", "Skipped"},
+}
+
+func withState(path, state string) string {
+	if state == "" {
+		return path
+	}
+	return path + "?state=" + state
+}
