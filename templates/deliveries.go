@@ -229,3 +229,13 @@ func withState(path, state string) string {
 	}
 	return path + "?state=" + state
 }
+
+// unfinished counts the deliveries that deleting the request would cancel.
+func (d RequestDeliveries) unfinished() (n int64) {
+	for _, row := range d.Rows {
+		if !row.State.Finished() {
+			n++
+		}
+	}
+	return n
+}

@@ -230,11 +230,15 @@ func (s *Server) apiUpdateCaptureURL(w http.ResponseWriter, r *http.Request) err
 
 // DELETE /api/v1/capture-urls/{id}
 func (s *Server) apiDeleteCaptureURL(w http.ResponseWriter, r *http.Request) error {
-	id, err := apiPathID(r, hook.CaptureURLPrefix)
+	id, err := pathID(r, "id", hook.CaptureURLPrefix)
 	if err != nil {
 		return err
 	}
-	if err := s.deleteCaptureURL(r.Context(), actor(r), id); err != nil {
+	cancel, err := queryCancel(r)
+	if err != nil {
+		return err
+	}
+	if err := s.deleteCaptureURL(r.Context(), actor(r), id, cancel); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

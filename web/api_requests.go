@@ -222,11 +222,15 @@ func download(w http.ResponseWriter, q *hook.Request) error {
 
 // DELETE /api/v1/requests/{id}
 func (s *Server) apiDeleteRequest(w http.ResponseWriter, r *http.Request) error {
-	id, err := apiPathID(r, hook.RequestPrefix)
+	id, err := pathID(r, "id", hook.RequestPrefix)
 	if err != nil {
 		return err
 	}
-	if err := s.deleteRequest(r.Context(), actor(r), id); err != nil {
+	cancel, err := queryCancel(r)
+	if err != nil {
+		return err
+	}
+	if err := s.deleteRequest(r.Context(), actor(r), id, cancel); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -239,14 +243,14 @@ func (s *Server) apiClearRequests(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	query, err := apiQuery(r, "all")
+	cancel, err := queryCancel(r, "all")
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(query["all"], []string{"true"}) {
+	if !slices.Equal(r.URL.Query()["all"], []string{"true"}) {
 		return hook.Errorf(hook.Malformed, "This deletes all requests of the capture URL: confirm with all=true.")
 	}
-	if err := s.clearRequests(r.Context(), actor(r), captureURL); err != nil {
+	if err := s.clearRequests(r.Context(), actor(r), captureURL, cancel); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

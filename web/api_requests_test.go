@@ -141,7 +141,7 @@ func TestAPIListRequests(t *testing.T) {
 	}
 	// The place stays good when the request that it names is gone.
 	gone, _ := hook.ParseID(hook.RequestPrefix, oldestFirst[4])
-	if err := s.store.DeleteRequest(t.Context(), hook.System, gone); err != nil {
+	if err := s.store.DeleteRequest(t.Context(), hook.System, gone, true); err != nil {
 		t.Fatal(err)
 	}
 	if doc := s.api(text, "GET", path+"?after="+oldestFirst[4], "").decode(t); len(doc["items"].([]any)) != 2 {

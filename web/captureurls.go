@@ -47,9 +47,9 @@ func (s *Server) updateCaptureURL(ctx context.Context, by hook.Actor, id hook.ID
 	return u, nil
 }
 
-// deleteCaptureURL deletes a capture URL and its requests.
-func (s *Server) deleteCaptureURL(ctx context.Context, by hook.Actor, id hook.ID) error {
-	if err := s.Store.DeleteCaptureURL(ctx, by, id); err != nil {
+// deleteCaptureURL deletes a capture URL and its requests. Here and below, cancel says that unfinished deliveries may go, too.
+func (s *Server) deleteCaptureURL(ctx context.Context, by hook.Actor, id hook.ID, cancel bool) error {
+	if err := s.Store.DeleteCaptureURL(ctx, by, id, cancel); err != nil {
 		return err
 	}
 	s.Hub.Publish(live.Event{Kind: live.Deleted, CaptureURL: id})
@@ -57,12 +57,12 @@ func (s *Server) deleteCaptureURL(ctx context.Context, by hook.Actor, id hook.ID
 }
 
 // deleteRequest deletes one request.
-func (s *Server) deleteRequest(ctx context.Context, by hook.Actor, id hook.ID) error {
+func (s *Server) deleteRequest(ctx context.Context, by hook.Actor, id hook.ID, cancel bool) error {
 	captureURL, err := s.Store.CaptureURLOf(ctx, by, id)
 	if err != nil {
 		return err
 	}
-	if err := s.Store.DeleteRequest(ctx, by, id); err != nil {
+	if err := s.Store.DeleteRequest(ctx, by, id, cancel); err != nil {
 		return err
 	}
 	s.Hub.Publish(live.Event{Kind: live.Removed, CaptureURL: captureURL, Request: id})
@@ -70,8 +70,8 @@ func (s *Server) deleteRequest(ctx context.Context, by hook.Actor, id hook.ID) e
 }
 
 // clearRequests deletes all requests of a capture URL that have arrived so far.
-func (s *Server) clearRequests(ctx context.Context, by hook.Actor, captureURL hook.ID) error {
-	upTo, err := s.Store.ClearRequests(ctx, by, captureURL)
+func (s *Server) clearRequests(ctx context.Context, by hook.Actor, captureURL hook.ID, cancel bool) error {
+	upTo, err := s.Store.ClearRequests(ctx, by, captureURL, cancel)
 	if err != nil {
 		return err
 	}

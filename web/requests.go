@@ -213,7 +213,7 @@ func (s *Server) clearURL(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.clearRequests(r.Context(), actor(r), id); err != nil {
+	if err := s.clearRequests(r.Context(), actor(r), id, true); err != nil {
 		return err
 	}
 	s.flash(r, "All requests are deleted.")
@@ -243,7 +243,7 @@ func (s *Server) removeRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deleteRequest(r.Context(), actor(r), detail.Request.ID); err != nil {
+	if err := s.deleteRequest(r.Context(), actor(r), detail.Request.ID, true); err != nil {
 		return err
 	}
 	s.flash(r, "The request is deleted.")

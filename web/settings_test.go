@@ -157,7 +157,7 @@ func TestReleaseSlug(t *testing.T) {
 	}
 	wantStatus(t, "take", create(owner), http.StatusCreated)
 	wantStatus(t, "release while in use", b.post("/settings/slugs/release", "slug", "orders-eu"), http.StatusNotFound)
-	if err := s.store.DeleteCaptureURL(t.Context(), hook.System, s.ownURLs(owner)[0].ID); err != nil {
+	if err := s.store.DeleteCaptureURL(t.Context(), hook.System, s.ownURLs(owner)[0].ID, true); err != nil {
 		t.Fatal(err)
 	}
 	wantStatus(t, "take a reserved one", create(other), http.StatusConflict)

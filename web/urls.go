@@ -90,6 +90,8 @@ func (s *Server) ownURL(r *http.Request, title string) (templates.Page, template
 	page.Crumbs = []templates.Crumb{home, {Name: u.Name, Path: urlPath(id)}, {Name: title}}
 	page.Title = title + " · " + u.Name
 	item, err := s.urlItem(r.Context(), actor(r), page, u)
+	item.Unfinished = s.Store.UnfinishedOf(id)
+	item.Full = s.Store.Full(id)
 	return page, item, err
 }
 
@@ -179,7 +181,7 @@ func (s *Server) deleteURL(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deleteCaptureURL(r.Context(), actor(r), id); err != nil {
+	if err := s.deleteCaptureURL(r.Context(), actor(r), id, true); err != nil {
 		return err
 	}
 	s.flash(r, "The capture URL is deleted.")

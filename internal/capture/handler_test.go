@@ -94,7 +94,7 @@ func TestUnknownSlugs(t *testing.T) {
 	if err := s.Store.CreateCaptureURL(t.Context(), &gone); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Store.DeleteCaptureURL(t.Context(), hook.System, gone.ID); err != nil {
+	if err := s.Store.DeleteCaptureURL(t.Context(), hook.System, gone.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	want := s.get(t, "/in/unknown", "")

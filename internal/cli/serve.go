@@ -108,6 +108,11 @@ func (s *server) open(ctx context.Context) (err error) {
 		OnPrune: func(captureURL, upTo hook.ID) {
 			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
 		},
+		OnRemove: func(captureURL hook.ID, requests []hook.ID) {
+			for _, id := range requests {
+				s.hub.Publish(live.Event{Kind: live.Removed, CaptureURL: captureURL, Request: id})
+			}
+		},
 		OnOutsideChange: func(changed, deleted []hook.ID) {
 			for _, id := range changed {
 				s.hub.Publish(live.Event{Kind: live.Changed, CaptureURL: id})

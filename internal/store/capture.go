@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +42,9 @@ func (s *Store) Capture(r *hook.Request) error {
 	if message := s.Degraded(); message != "" {
 		return &hook.Error{Kind: hook.Unavailable, Message: message}
 	}
+	if err := s.full(r.CaptureURLID); err != nil {
+		return err
+	}
 	if r.ReceivedAt.IsZero() {
 		r.ReceivedAt = time.Now()
 	}
@@ -67,6 +69,7 @@ type captureStatements struct {
 	begin, commit, rollback, insert, stats, lastID, oldest, prune *sql.Stmt
 	deliver, unfinished                                           *sql.Stmt
 	lease, release, finish, attempt                               *sql.Stmt // of the worker's turns
+	oldestDelivered, pruneOne, attemptsOf, deliveriesOf           *sql.Stmt
 }
 
 func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error {
@@ -94,9 +97,13 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 		ON CONFLICT DO NOTHING`): &st.attempt,
 		`UPDATE capture_url_stats SET kept = $2, received = $3, bytes = $4, last_request_id = $5, last_request_at = $6
 		WHERE capture_url_id = $1`: &st.stats,
-		"UPDATE meta SET value = $1 WHERE key = 'last_request_id'":                                                     &st.lastID,
-		`SELECT id, stored_size, received_at FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id LIMIT $3`: &st.oldest,
-		"DELETE FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3":                                      &st.prune,
+		"UPDATE meta SET value = $1 WHERE key = 'last_request_id'": &st.lastID,
+		oldestQuery:                          &st.oldest,
+		oldestDelivered:                      &st.oldestDelivered,
+		"DELETE FROM requests WHERE id = $1": &st.pruneOne,
+		"DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE request_id = $1)": &st.attemptsOf,
+		"DELETE FROM deliveries WHERE request_id = $1 AND reason <> $2":                               &st.deliveriesOf,
+		"DELETE FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3":                     &st.prune,
 	} {
 		var err error
 		if *stmt, err = conn.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // closed by close
@@ -107,8 +114,9 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 }
 
 func (st *captureStatements) close() {
-	for _, stmt := range []*sql.Stmt{st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune, st.deliver, st.unfinished,
-		st.lease, st.release, st.finish, st.attempt} {
+	for _, stmt := range []*sql.Stmt{
+		st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune, st.deliver, st.unfinished,
+		st.lease, st.release, st.finish, st.attempt, st.oldestDelivered, st.pruneOne, st.attemptsOf, st.deliveriesOf} {
 		if stmt != nil {
 			_ = stmt.Close()
 		}
@@ -120,7 +128,10 @@ func (st *captureStatements) close() {
 type touched struct {
 	url      *urlEntry
 	stats    hook.Stats
-	pruned   hook.ID // retention removed requests up to this one
+	pruned   hook.ID   // retention removed requests up to this one
+	removed  []hook.ID // or these, because some before them stay
+	held     hook.ID   // requests up to this one that are left have to stay
+	holds    bool      // there are such
 	arrivals int
 	subs     []queued
 	news     []hook.DeliveryNews
@@ -165,9 +176,7 @@ func (w *writer) write(g *group) (err error) {
 	for _, t := range touches {
 		t.url.setStats(t.stats)
 		w.tellQueued(&t)
-		if t.pruned != 0 && w.s.opts.OnPrune != nil {
-			w.s.opts.OnPrune(t.url.id, t.pruned)
-		}
+		w.s.tellPruned(&t)
 	}
 	return nil
 }
@@ -307,7 +316,7 @@ func requestFlags(r *hook.Summary) (flags int64) {
 func (w *writer) pruneAndCount(ctx context.Context, t *touched) error {
 	keep := t.url.get().Keep.Or(w.s.opts.Keep)
 	if t.stats.Kept > keep.Requests || t.stats.Bytes > keep.Bytes {
-		if err := w.prune(ctx, t, keep, time.Time{}, t.arrivals+pruneExtra); err != nil {
+		if _, err := w.prune(ctx, t, keep, time.Time{}, t.arrivals+pruneExtra); err != nil {
 			return err
 		}
 	}
@@ -319,40 +328,6 @@ func (w *writer) pruneAndCount(ctx context.Context, t *touched) error {
 	_, err := w.stmt.stats.ExecContext(ctx, int64(t.url.id), t.stats.Kept, t.stats.Received, t.stats.Bytes,
 		int64(t.stats.LastRequestID), micros(t.stats.LastRequestAt))
 	return err
-}
-
-// prune removes the oldest requests of t, at most limit of them: those over keep's count and bytes, and those that
-// arrived before the cutoff. The newest request always stays, however large it is.
-func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, limit int) error {
-	cleared := t.url.clearedUpTo()
-	after := max(cleared, t.pruned)
-	rows, err := w.stmt.oldest.QueryContext(ctx, int64(t.url.id), int64(after), limit)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	kept, bytes, upTo := t.stats.Kept, t.stats.Bytes, hook.ID(0)
-	for rows.Next() && kept > 1 {
-		var id hook.ID
-		var size, receivedAt int64
-		if err := rows.Scan(&id, &size, &receivedAt); err != nil {
-			return err
-		}
-		if kept <= keep.Requests && bytes <= keep.Bytes && receivedAt >= micros(cutoff) {
-			break
-		}
-		upTo = id
-		kept--
-		bytes -= size
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || upTo == 0 {
-		return err
-	}
-	if _, err := w.stmt.prune.ExecContext(ctx, int64(t.url.id), int64(after), int64(upTo)); err != nil {
-		return err
-	}
-	t.stats.Kept, t.stats.Bytes, t.pruned = kept, bytes, upTo
-	return nil
 }
 
 // announce tells of the requests that have just been committed.

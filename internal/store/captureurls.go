@@ -211,12 +211,15 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 	return entry.withStats(), nil
 }
 
-// DeleteCaptureURL removes a capture URL at once; its requests follow in the background. The slug stays reserved for
-// its owner.
-func (s *Store) DeleteCaptureURL(ctx context.Context, actor hook.Actor, id hook.ID) error {
+// DeleteCaptureURL removes a capture URL at once; its requests and subscriptions follow in the background. Conflict with the
+// number of unfinished deliveries unless cancel says that this is meant. The slug stays reserved for its owner.
+func (s *Store) DeleteCaptureURL(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
 		if _, err := s.visible(actor, id); err != nil {
 			return err
+		}
+		if n := s.UnfinishedOf(id); n > 0 && !cancel {
+			return unfinishedConflict(n)
 		}
 		_, err := tx.ExecContext(ctx, "UPDATE capture_urls SET deleted_at = $2 WHERE id = $1", id, time.Now().UnixMicro())
 		return err

@@ -136,10 +136,10 @@ func TestDeletedCaptureURL(t *testing.T) {
 	must(t, s.MarkSeen(ctx, owner.ID, u.ID, id))
 	wantEqual(t, "reserved while it is there", reserved(), nil)
 	wantKind(t, "releasing it while it is there", s.ReleaseSlug(ctx, "orders"), hook.NotFound)
-	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID))
-	must(t, s.DeleteCaptureURL(ctx, hook.System, storetest.CaptureURLOf(t, s, owner).ID)) // its generated slug is in nobody's way
+	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
+	must(t, s.DeleteCaptureURL(ctx, hook.System, storetest.CaptureURLOf(t, s, owner).ID, true)) // its generated slug is in nobody's way
 	wantGone(t, s, u.ID, id)
-	wantKind(t, "deleting it again", s.DeleteCaptureURL(ctx, hook.System, u.ID), hook.NotFound)
+	wantKind(t, "deleting it again", s.DeleteCaptureURL(ctx, hook.System, u.ID, true), hook.NotFound)
 	wantEqual(t, "reserved", reserved(), []store.ReservedSlug{{Slug: "orders", OwnerEmail: owner.Email}})
 	purge(t, s)
 	for _, table := range []string{"requests", "capture_urls", "capture_url_stats", "seen"} {
@@ -148,7 +148,7 @@ func TestDeletedCaptureURL(t *testing.T) {
 	wantKind(t, "another user", create(other), hook.Conflict)
 	wantEqual(t, "still reserved", reserved(), []store.ReservedSlug{{Slug: "orders", OwnerEmail: owner.Email}})
 	must(t, create(owner))
-	must(t, s.DeleteCaptureURL(ctx, hook.System, s.CaptureURLBySlug("orders").ID))
+	must(t, s.DeleteCaptureURL(ctx, hook.System, s.CaptureURLBySlug("orders").ID, true))
 	must(t, s.ReleaseSlug(ctx, "orders"))
 	wantKind(t, "releasing it again", s.ReleaseSlug(ctx, "orders"), hook.NotFound)
 	must(t, create(other)) // before the rows of the deleted one are gone
@@ -164,8 +164,8 @@ func wantGone(t *testing.T, s *store.Store, id, request hook.ID) {
 	wantKind(t, "a capture", s.Capture(storetest.Request(id, 10)), hook.NotFound)
 	wantKind(t, "its requests", errOf(s.Requests(ctx, hook.System, id, store.RequestPage{Limit: 1})), hook.NotFound)
 	wantKind(t, "a request of it", errOf(s.Request(ctx, hook.System, request)), hook.NotFound)
-	wantKind(t, "deleting a request of it", s.DeleteRequest(ctx, hook.System, request), hook.NotFound)
-	wantKind(t, "clearing it", errOf(s.ClearRequests(ctx, hook.System, id)), hook.NotFound)
+	wantKind(t, "deleting a request of it", s.DeleteRequest(ctx, hook.System, request, true), hook.NotFound)
+	wantKind(t, "clearing it", errOf(s.ClearRequests(ctx, hook.System, id, true)), hook.NotFound)
 	list, err := s.CaptureURLs(ctx, hook.System, store.CaptureURLPage{})
 	must(t, err)
 	if slices.ContainsFunc(list, func(u hook.CaptureURLStats) bool { return u.ID == id }) {
@@ -178,7 +178,7 @@ func TestDeletedCaptureURLStaysDeletedAfterRestart(t *testing.T) {
 	s := reopen(t, path)
 	u := storetest.CaptureURL(t, s)
 	id := capture(t, s, u.ID, 10)
-	must(t, s.DeleteCaptureURL(t.Context(), hook.System, u.ID))
+	must(t, s.DeleteCaptureURL(t.Context(), hook.System, u.ID, true))
 	closeStore(t, s)
 	s = reopen(t, path)
 	wantGone(t, s, u.ID, id)
@@ -253,7 +253,7 @@ func TestCaptureURLLimit(t *testing.T) {
 		t.Errorf("the error does not tell the limit: %v", err)
 	}
 	must(t, create(storetest.User(t, s, false).ID))
-	must(t, s.DeleteCaptureURL(t.Context(), hook.System, u.ID))
+	must(t, s.DeleteCaptureURL(t.Context(), hook.System, u.ID, true))
 	must(t, create(u.OwnerID))
 }
 

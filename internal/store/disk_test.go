@@ -34,7 +34,7 @@ func TestDiskReserve(t *testing.T) {
 		t.Errorf("degraded says %q", s.Degraded())
 	}
 	wantEqual(t, "reads go on", ids(t, s, u.ID), []hook.ID{first})
-	must(t, s.DeleteRequest(t.Context(), hook.System, first)) // deleting is what helps
+	must(t, s.DeleteRequest(t.Context(), hook.System, first, true)) // deleting is what helps
 	checkDisk(1, true)
 	wantEqual(t, "degraded", s.Degraded(), "")
 	must(t, s.Ready(t.Context()))

@@ -42,6 +42,35 @@ type urlEntry struct {
 	stats   hook.Stats
 	cleared hook.ID // requests up to this one are deleted
 	purged  hook.ID // and up to this one their rows are gone
+	held    hook.ID // what is left of the requests up to this one cannot be removed by retention
+	heldAt  time.Time
+	waiting int64 // unfinished deliveries when that was found out
+}
+
+// heldUpTo returns behind which request retention looks for more.
+func (u *urlEntry) heldUpTo() hook.ID {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.held
+}
+
+func (u *urlEntry) setHeld(upTo hook.ID, unfinished int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.held == 0 {
+		u.heldAt = time.Now()
+	}
+	u.held, u.waiting = upTo, max(u.waiting, unfinished)
+}
+
+// forgetHeld lets retention begin with the oldest request again: now and then, and when fewer deliveries are unfinished.
+func (u *urlEntry) forgetHeld(now time.Time, unfinished int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if unfinished < u.waiting || now.Sub(u.heldAt) > heldAgain {
+		u.held = 0
+	}
+	u.waiting = unfinished
 }
 
 func (u *urlEntry) get() *hook.CaptureURL { return u.fields.Load() }

@@ -154,13 +154,13 @@ func (m *model) deleteRequest(rt *rapid.T) {
 		rt.Skip("there is no request")
 	}
 	i := rapid.IntRange(0, len(u.kept)-1).Draw(rt, "request")
-	must(m.t, m.s.DeleteRequest(m.t.Context(), hook.Actor{UserID: m.owner.ID}, u.kept[i].id))
+	must(m.t, m.s.DeleteRequest(m.t.Context(), hook.Actor{UserID: m.owner.ID}, u.kept[i].id, true))
 	u.kept = slices.Delete(u.kept, i, i+1)
 }
 
 func (m *model) clear(rt *rapid.T) {
 	u := m.any(rt)
-	_, err := m.s.ClearRequests(m.t.Context(), hook.System, u.id)
+	_, err := m.s.ClearRequests(m.t.Context(), hook.System, u.id, true)
 	must(m.t, err)
 	u.kept = nil
 }
@@ -184,7 +184,7 @@ func (m *model) prune(*rapid.T) {
 
 func (m *model) remove(rt *rapid.T) {
 	u := m.any(rt)
-	must(m.t, m.s.DeleteCaptureURL(m.t.Context(), hook.System, u.id))
+	must(m.t, m.s.DeleteCaptureURL(m.t.Context(), hook.System, u.id, true))
 	m.urls = slices.DeleteFunc(m.urls, func(other *modelURL) bool { return other == u })
 	m.gone = append(m.gone, u)
 }

@@ -57,13 +57,13 @@ var ofActor = map[string]struct {
 		return errOf(s.CaptureURLOf(ctx, actor, o.request))
 	}},
 	"DeleteRequest": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
-		return s.DeleteRequest(ctx, actor, o.request)
+		return s.DeleteRequest(ctx, actor, o.request, true)
 	}},
 	"ClearRequests": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
-		return errOf(s.ClearRequests(ctx, actor, o.url.ID))
+		return errOf(s.ClearRequests(ctx, actor, o.url.ID, true))
 	}},
 	"DeleteCaptureURL": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
-		return s.DeleteCaptureURL(ctx, actor, o.url.ID)
+		return s.DeleteCaptureURL(ctx, actor, o.url.ID, true)
 	}},
 	"CreateSubscription": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		sub := hook.NewSubscription()

@@ -161,14 +161,27 @@ func (s *Store) Neighbours(ctx context.Context, actor hook.Actor, captureURL, id
 	return ids[0][0], ids[0][1], nil
 }
 
-// DeleteRequest removes one request.
-func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID) error {
+// DeleteRequest removes one request with its deliveries. Conflict, with their number, when some of those are unfinished,
+// unless cancel says that this is meant.
+func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
 	var u *urlEntry
 	var stats hook.Stats
 	return s.do(ctx, func(tx *sql.Tx) error {
+		var belongs hook.ID
+		err := noRows(tx.QueryRowContext(ctx, "SELECT capture_url_id FROM requests WHERE id = $1", id).Scan(&belongs), "request")
+		if err != nil {
+			return err
+		}
+		if _, err := s.visible(actor, belongs); err != nil {
+			return notFound("request")
+		}
+		freed, err := s.dropDeliveries(ctx, tx, id, cancel)
+		if err != nil {
+			return err
+		}
 		var captureURL hook.ID
 		var size int64
-		err := tx.QueryRowContext(ctx, "DELETE FROM requests WHERE id = $1 RETURNING capture_url_id, stored_size", id).
+		err = tx.QueryRowContext(ctx, "DELETE FROM requests WHERE id = $1 RETURNING capture_url_id, stored_size", id).
 			Scan(&captureURL, &size)
 		if errors.Is(err, sql.ErrNoRows) {
 			return notFound("request")
@@ -181,9 +194,72 @@ func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID)
 		}
 		stats = u.getStats()
 		stats.Kept--
-		stats.Bytes -= size
+		stats.Bytes -= size + freed
 		return saveStats(ctx, tx, u.id, stats)
 	}, func() { u.setStats(stats) })
+}
+
+// dropDeliveries removes the deliveries of a request and returns their size. The caller's transaction is undone when the
+// request turns out to be none of the actor's.
+func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID, cancel bool) (freed int64, err error) {
+	type row struct{ sub, size, id, unfinished int64 }
+	all, err := queryAll(ctx, tx, func(r scanner) (d row, err error) {
+		return d, r.Scan(&d.id, &d.sub, &d.size, &d.unfinished)
+	}, "SELECT id, subscription_id, size, state < 2 FROM deliveries WHERE request_id = $1", request)
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	var unfinished int64
+	for _, d := range all {
+		freed += d.size
+		if e := s.urls.load().subs[hook.ID(d.sub)]; d.unfinished != 0 && (e == nil && d.sub == 0 || e != nil && hook.ID(d.id) > e.getStatus().discarded) {
+			unfinished++
+		}
+	}
+	if unfinished > 0 && !cancel {
+		return 0, unfinishedConflict(unfinished)
+	}
+	for _, d := range all {
+		e := s.urls.load().subs[hook.ID(d.sub)]
+		if d.unfinished != 0 && e != nil && hook.ID(d.id) > e.getStatus().discarded {
+			if err := s.writer.countCancelled(ctx, e); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return freed, s.writer.removeDeliveries(ctx, request)
+}
+
+// UnfinishedOf counts the unfinished deliveries of a capture URL's subscriptions.
+func (s *Store) UnfinishedOf(captureURL hook.ID) (n int64) {
+	for _, e := range s.urls.load().subs {
+		if e.url.id == captureURL {
+			n += e.getStatus().counts.Unfinished
+		}
+	}
+	return n
+}
+
+// discardAll cancels what the subscriptions of a capture URL hold.
+func (s *Store) discardAll(ctx context.Context, tx *sql.Tx, captureURL hook.ID, reason string) (apply func(), err error) {
+	changed := map[*subEntry]subStatus{}
+	for _, e := range s.urls.load().subs {
+		if e.url.id != captureURL {
+			continue
+		}
+		status := e.getStatus()
+		status.discard(s.writer.deliveryIDs.Last(), reason)
+		if err := saveStatus(ctx, tx, e.id, &status); err != nil {
+			return nil, err
+		}
+		changed[e] = status
+	}
+	return func() {
+		for e, status := range changed {
+			e.setStatus(status)
+			s.tellQueue(e.id)
+		}
+	}, nil
 }
 
 func saveStats(ctx context.Context, tx *sql.Tx, id hook.ID, stats hook.Stats) error {
@@ -193,12 +269,19 @@ func saveStats(ctx context.Context, tx *sql.Tx, id hook.ID, stats hook.Stats) er
 }
 
 // ClearRequests removes all requests of a capture URL at once and returns the id of the last of them; their rows follow in
-// the background.
-func (s *Store) ClearRequests(ctx context.Context, actor hook.Actor, captureURL hook.ID) (upTo hook.ID, err error) {
+// the background. Unfinished deliveries are cancelled: Conflict with their number unless cancel says that this is meant.
+func (s *Store) ClearRequests(ctx context.Context, actor hook.Actor, captureURL hook.ID, cancel bool) (upTo hook.ID, err error) {
 	var u *urlEntry
 	var stats hook.Stats
+	var discarded func()
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		if u, err = s.visible(actor, captureURL); err != nil {
+			return err
+		}
+		if n := s.UnfinishedOf(captureURL); n > 0 && !cancel {
+			return unfinishedConflict(n)
+		}
+		if discarded, err = s.discardAll(ctx, tx, captureURL, "its request was deleted"); err != nil {
 			return err
 		}
 		stats = u.getStats()
@@ -207,7 +290,10 @@ func (s *Store) ClearRequests(ctx context.Context, actor hook.Actor, captureURL 
 		_, err := tx.ExecContext(ctx, `UPDATE capture_url_stats SET kept = 0, bytes = 0, cleared_up_to = $2
 			WHERE capture_url_id = $1`, captureURL, upTo)
 		return err
-	}, func() { u.setCleared(upTo, stats) })
+	}, func() {
+		u.setCleared(upTo, stats)
+		discarded()
+	})
 	return upTo, err
 }
 

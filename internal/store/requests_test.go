@@ -158,15 +158,15 @@ func TestDeleteRequest(t *testing.T) {
 	u := storetest.CaptureURL(t, s)
 	first, second := capture(t, s, u.ID, 10), capture(t, s, u.ID, 1000)
 	before := stats(t, s, u.ID)
-	must(t, s.DeleteRequest(t.Context(), hook.System, second))
+	must(t, s.DeleteRequest(t.Context(), hook.System, second, true))
 	wantEqual(t, "what is left", ids(t, s, u.ID), []hook.ID{first})
 	after := stats(t, s, u.ID)
 	if after.Kept != 1 || after.Received != 2 || before.Bytes-after.Bytes < 1000 || after.LastRequestID != second {
 		t.Errorf("counts were %+v, are %+v", before, after)
 	}
 	wantKind(t, "reading it", errOf(s.Request(t.Context(), hook.System, second)), hook.NotFound)
-	wantKind(t, "deleting it again", s.DeleteRequest(t.Context(), hook.System, second), hook.NotFound)
-	must(t, s.DeleteRequest(t.Context(), hook.System, first))
+	wantKind(t, "deleting it again", s.DeleteRequest(t.Context(), hook.System, second, true), hook.NotFound)
+	must(t, s.DeleteRequest(t.Context(), hook.System, first, true))
 	wantKind(t, "the latest of none", errOf(s.LatestRequest(t.Context(), hook.System, u.ID)), hook.NotFound)
 	wantEqual(t, "counts", stats(t, s, u.ID).Kept+stats(t, s, u.ID).Bytes, int64(0))
 }
@@ -177,7 +177,7 @@ func errOf[T any](_ T, err error) error { return err }
 func TestClearRequests(t *testing.T) {
 	s := storetest.Open(t, store.Options{})
 	u := storetest.CaptureURL(t, s)
-	none, err := s.ClearRequests(t.Context(), hook.System, u.ID)
+	none, err := s.ClearRequests(t.Context(), hook.System, u.ID, true)
 	must(t, err)
 	wantEqual(t, "clearing nothing", none, hook.ID(0))
 	const many = 450 // more than two batches of the purge
@@ -185,7 +185,7 @@ func TestClearRequests(t *testing.T) {
 	for range many {
 		last = capture(t, s, u.ID, 10)
 	}
-	upTo, err := s.ClearRequests(t.Context(), hook.System, u.ID)
+	upTo, err := s.ClearRequests(t.Context(), hook.System, u.ID, true)
 	must(t, err)
 	wantEqual(t, "cleared up to", upTo, last)
 	wantCleared(t, s, u.ID, last)
@@ -194,10 +194,10 @@ func TestClearRequests(t *testing.T) {
 	wantEqual(t, "a later one", ids(t, s, u.ID), []hook.ID{newer})
 	purge(t, s)
 	wantEqual(t, "rows after the purge", number(t, s, "SELECT count(*) FROM requests"), int64(1))
-	again, err := s.ClearRequests(t.Context(), hook.System, u.ID)
+	again, err := s.ClearRequests(t.Context(), hook.System, u.ID, true)
 	must(t, err)
 	wantEqual(t, "cleared up to", again, newer)
-	again, err = s.ClearRequests(t.Context(), hook.System, u.ID)
+	again, err = s.ClearRequests(t.Context(), hook.System, u.ID, true)
 	must(t, err)
 	wantEqual(t, "cleared up to, once more", again, newer)
 }
@@ -216,7 +216,7 @@ func wantCleared(t *testing.T, s *store.Store, captureURL, id hook.ID) {
 	wantKind(t, "reading", errOf(s.Request(ctx, hook.System, id)), hook.NotFound)
 	wantKind(t, "whose", errOf(s.CaptureURLOf(ctx, hook.System, id)), hook.NotFound)
 	wantKind(t, "the latest", errOf(s.LatestRequest(ctx, hook.System, captureURL)), hook.NotFound)
-	wantKind(t, "deleting", s.DeleteRequest(ctx, hook.System, id), hook.NotFound)
+	wantKind(t, "deleting", s.DeleteRequest(ctx, hook.System, id, true), hook.NotFound)
 	got := stats(t, s, captureURL)
 	if got.Kept != 0 || got.Bytes != 0 || got.Received == 0 {
 		t.Errorf("counts are %+v", got)
@@ -228,7 +228,7 @@ func TestClearedStaysClearedAfterRestart(t *testing.T) {
 	s := reopen(t, path)
 	u := storetest.CaptureURL(t, s)
 	last := capture(t, s, u.ID, 10)
-	if _, err := s.ClearRequests(t.Context(), hook.System, u.ID); err != nil {
+	if _, err := s.ClearRequests(t.Context(), hook.System, u.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)

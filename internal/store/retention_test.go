@@ -126,7 +126,7 @@ func TestSpaceIsGivenBack(t *testing.T) {
 		capture(t, s, u.ID, 1<<20)
 	}
 	full := pages(t, s)
-	_, err := s.ClearRequests(t.Context(), hook.System, u.ID)
+	_, err := s.ClearRequests(t.Context(), hook.System, u.ID, true)
 	must(t, err)
 	purge(t, s)
 	for before := full + 1; ; {

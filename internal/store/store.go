@@ -39,6 +39,9 @@ type Options struct {
 	OnDelivery func([]hook.DeliveryNews)
 	// OnPrune tells that retention removed the requests of a capture URL up to an id. It must not block.
 	OnPrune func(captureURL, upTo hook.ID)
+	// OnRemove tells that retention removed requests of a capture URL, and left older ones that have not been delivered yet. It
+	// must not block.
+	OnRemove func(captureURL hook.ID, requests []hook.ID)
 	// OnOutsideChange tells that another process wrote: users, tokens and sessions may differ, and these capture URLs do.
 	OnOutsideChange func(changed, deleted []hook.ID)
 	// OnDegraded tells that writing fails, with a sentence for people, or works again, with "".

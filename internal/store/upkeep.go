@@ -40,10 +40,12 @@ func (s *Store) Run(ctx context.Context) error {
 			s.opts.OnDegraded(s.Degraded())
 		}
 		s.warn("noticing other processes", s.noticeOthers(ctx))
+		s.warn("cancelling deliveries", s.settle(ctx))
 		if time.Since(aged) > ageEvery {
 			aged = time.Now()
 			s.warn("removing expired sessions", s.purgeSessions(ctx))
 			s.warn("removing old requests", s.pruneAll(ctx))
+			s.warn("removing old deliveries", s.forgetCancelled(ctx))
 		}
 		s.warn("removing deleted requests", s.purgeAll(ctx))
 		s.warn("giving space back", s.vacuum(ctx))
@@ -115,45 +117,6 @@ func (s *Store) purgeSessions(ctx context.Context) error {
 	})
 }
 
-// pruneAll removes what every capture URL holds above its age, count and bytes.
-func (s *Store) pruneAll(ctx context.Context) error {
-	for _, u := range s.urls.load().sorted {
-		for more := true; more && ctx.Err() == nil; {
-			var err error
-			if more, err = s.pruneOnce(ctx, u); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// pruneOnce removes one batch and reports whether there may be more.
-func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err error) {
-	if u.getStats().Kept == 0 {
-		return false, nil
-	}
-	var t touched
-	err = s.do(ctx, func(tx *sql.Tx) error {
-		t = touched{url: u, stats: u.getStats()}
-		before := t.stats.Kept
-		keep := u.get().Keep.Or(s.opts.Keep)
-		cutoff := time.Now().AddDate(0, 0, -int(keep.Days))
-		if err := s.writer.prune(ctx, &t, keep, cutoff, purgeBatch); err != nil {
-			return err
-		}
-		more = before-t.stats.Kept == purgeBatch
-		if t.pruned == 0 {
-			return nil
-		}
-		return saveStats(ctx, tx, u.id, t.stats)
-	}, func() { u.setStats(t.stats) })
-	if err == nil && t.pruned != 0 && s.opts.OnPrune != nil {
-		s.opts.OnPrune(u.id, t.pruned)
-	}
-	return more, err
-}
-
 // purgeAll removes the rows of deleted requests and capture URLs, at most for one interval of upkeep at a time.
 func (s *Store) purgeAll(ctx context.Context) error {
 	until := time.Now().Add(upkeepEvery)
@@ -182,12 +145,15 @@ func (s *Store) purge(ctx context.Context, captureURL, after, upTo hook.ID, unti
 	for ctx.Err() == nil && time.Now().Before(until) {
 		var removed int64
 		err := s.do(ctx, func(tx *sql.Tx) error {
-			result, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE id IN (SELECT id FROM requests
-				WHERE capture_url_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4)`, captureURL, after, upTo, purgeBatch)
-			if err != nil {
-				return err
+			gone, err := queryAll(ctx, tx, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+				`DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3 ORDER BY id
+				LIMIT $4) RETURNING id`, captureURL, after, upTo, purgeBatch)
+			for _, id := range gone {
+				if err == nil && s.writer.deliveryIDs.Last() != 0 {
+					err = s.writer.removeDeliveries(ctx, id)
+				}
 			}
-			removed, err = result.RowsAffected()
+			removed = int64(len(gone))
 			return err
 		})
 		if err != nil {
@@ -217,6 +183,10 @@ func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
 		}
 		err = s.do(ctx, func(tx *sql.Tx) error {
 			for _, query := range []string{
+				"DELETE FROM replays WHERE capture_url_id = $1",
+				"DELETE FROM filter_rules WHERE subscription_id IN (SELECT id FROM subscriptions WHERE capture_url_id = $1)",
+				"DELETE FROM subscription_stats WHERE subscription_id IN (SELECT id FROM subscriptions WHERE capture_url_id = $1)",
+				"DELETE FROM subscriptions WHERE capture_url_id = $1",
 				"DELETE FROM capture_url_stats WHERE capture_url_id = $1",
 				"DELETE FROM capture_urls WHERE id = $1",
 			} {

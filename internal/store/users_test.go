@@ -198,7 +198,7 @@ func TestDeleteUserTransfers(t *testing.T) {
 		closeStore(t, s)
 		s = reopen(t, path)
 	}
-	must(t, s.DeleteCaptureURL(ctx, hook.System, url.ID))
+	must(t, s.DeleteCaptureURL(ctx, hook.System, url.ID, true))
 	wantEqual(t, "the slug of the heir", number(t, s, fmt.Sprintf("SELECT count(*) FROM slugs WHERE owner_id = %d", heir.ID)), 1)
 }
 

@@ -100,7 +100,7 @@ func TestRequestIDsNeverGoBack(t *testing.T) {
 				}
 				last = id
 			}
-			_, err := s.ClearRequests(t.Context(), hook.System, u) // nothing but meta knows the last id now
+			_, err := s.ClearRequests(t.Context(), hook.System, u, true) // nothing but meta knows the last id now
 			must(t, err)
 			purge(t, s)
 			wantEqual(t, "the last id on disk", lastID(t, s), last)

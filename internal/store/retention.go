@@ -1,0 +1,317 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const (
+	// longDisabled is how long a subscription has to be disabled until what it holds gives way to retention.
+	longDisabled = 7 * 24 * time.Hour
+	// heldAgain is how often requests that retention had to leave are looked at again.
+	heldAgain = time.Hour
+	// cancelledFor is how long a delivery that retention cancelled outlives the age of its request.
+	cancelledFor = 30 * 24 * time.Hour
+
+	byRetention = "retention: its request was older than it may be"
+)
+
+// candidate is a request that retention looks at.
+type candidate struct {
+	id         hook.ID
+	size       int64 // of its deliveries, too
+	receivedAt int64
+	deliveries int
+	unfinished int
+}
+
+// oldestQuery reads the oldest requests behind an id. The second form is for databases in which something is delivered.
+const (
+	oldestQuery = `SELECT id, stored_size, received_at, 0, 0 FROM requests WHERE capture_url_id = $1 AND id > $2
+		ORDER BY id LIMIT $3`
+	oldestDelivered = `SELECT r.id, r.stored_size + coalesce((SELECT sum(d.size) FROM deliveries d WHERE d.request_id = r.id), 0),
+			r.received_at, (SELECT count(*) FROM deliveries d WHERE d.request_id = r.id),
+			(SELECT count(*) FROM deliveries d WHERE d.request_id = r.id AND d.state < 2)
+		FROM requests r WHERE r.capture_url_id = $1 AND r.id > $2 ORDER BY r.id LIMIT $3`
+)
+
+// candidates reads at most limit of the oldest requests behind an id.
+func (w *writer) candidates(ctx context.Context, captureURL, after hook.ID, limit int) ([]candidate, error) {
+	stmt := w.stmt.oldest
+	if w.deliveryIDs.Last() != 0 {
+		stmt = w.stmt.oldestDelivered
+	}
+	rows, err := stmt.QueryContext(ctx, int64(captureURL), int64(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []candidate
+	for rows.Next() {
+		var c candidate
+		if err := rows.Scan(&c.id, &c.size, &c.receivedAt, &c.deliveries, &c.unfinished); err != nil {
+			return nil, err
+		}
+		found = append(found, c)
+	}
+	return found, rows.Err()
+}
+
+// prune removes the oldest requests of t, looking at no more than limit of them: those over keep's count and bytes, and
+// those that arrived before the cutoff. The newest request always stays, however large it is, and so does what has not
+// been delivered yet; see expired. It returns how many it looked at.
+func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, limit int) (looked int, err error) {
+	found, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo(), t.held), limit)
+	if err != nil {
+		return 0, err
+	}
+	var gone []candidate
+	for _, c := range found {
+		over := t.stats.Kept > keep.Requests || t.stats.Bytes > keep.Bytes || c.receivedAt < micros(cutoff)
+		if t.stats.Kept <= 1 || !over {
+			break
+		}
+		if c.unfinished > 0 {
+			expired, err := w.expired(ctx, c, cutoff)
+			if err != nil {
+				return 0, err
+			}
+			if !expired {
+				t.held = c.id
+				continue
+			}
+			if err := w.cancelByRetention(ctx, c.id); err != nil {
+				return 0, err
+			}
+		}
+		gone = append(gone, c)
+		t.stats.Kept--
+		t.stats.Bytes -= c.size
+	}
+	if len(gone) == 0 {
+		return len(found), nil
+	}
+	t.holds = t.held != 0 || t.url.heldUpTo() != 0
+	return len(found), w.remove(ctx, t, gone)
+}
+
+// remove deletes requests with what is left of their deliveries.
+func (w *writer) remove(ctx context.Context, t *touched, gone []candidate) error {
+	last := gone[len(gone)-1].id
+	for _, c := range gone {
+		if c.deliveries > 0 {
+			if err := w.removeDeliveries(ctx, c.id); err != nil {
+				return err
+			}
+		}
+		if t.holds { // some between them stay
+			if _, err := w.stmt.pruneOne.ExecContext(ctx, int64(c.id)); err != nil {
+				return err
+			}
+			t.removed = append(t.removed, c.id)
+		}
+	}
+	if t.holds {
+		return nil
+	}
+	_, err := w.stmt.prune.ExecContext(ctx, int64(t.url.id), int64(max(t.url.clearedUpTo(), t.pruned)), int64(last))
+	t.pruned = last
+	return err
+}
+
+// removeDeliveries deletes the deliveries of a request with their attempts. Those that retention cancelled stay for a while,
+// to say so.
+func (w *writer) removeDeliveries(ctx context.Context, request hook.ID) error {
+	if _, err := w.stmt.attemptsOf.ExecContext(ctx, int64(request)); err != nil {
+		return err
+	}
+	_, err := w.stmt.deliveriesOf.ExecContext(ctx, int64(request), byRetention)
+	return err
+}
+
+// expired reports whether a request goes although it has not been delivered: when it is twice as old as it may be, or when
+// the subscriptions that hold it have been disabled for long. Only upkeep, which has a cutoff, asks for that.
+func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bool, error) {
+	if cutoff.IsZero() {
+		return false, nil
+	}
+	now := time.Now()
+	if c.receivedAt < micros(cutoff.Add(cutoff.Sub(now))) {
+		return true, nil
+	}
+	if c.receivedAt >= micros(cutoff) {
+		return false, nil // over by count or bytes only
+	}
+	holders, err := queryAll(ctx, w.conn, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+		"SELECT DISTINCT subscription_id FROM deliveries WHERE request_id = $1 AND state < 2", c.id)
+	for _, id := range holders {
+		e := w.s.urls.load().subs[id]
+		if id == 0 || e != nil && (!e.get().Hold.Disabled || now.Sub(e.get().Hold.DisabledAt) < longDisabled) {
+			return false, err
+		}
+	}
+	return err == nil, err
+}
+
+// cancelByRetention ends the unfinished deliveries of a request.
+func (w *writer) cancelByRetention(ctx context.Context, request hook.ID) error {
+	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+		`UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0 WHERE request_id = $1 AND state < 2
+		RETURNING subscription_id`, request, byRetention)
+	for _, id := range cancelled {
+		if e := w.s.urls.load().subs[id]; e != nil && err == nil {
+			err = w.countCancelled(ctx, e)
+		}
+	}
+	return err
+}
+
+func (w *writer) countCancelled(ctx context.Context, e *subEntry) error {
+	e.mu.Lock()
+	e.status.counts.Unfinished--
+	e.status.counts.Cancelled++
+	counts := e.status.counts
+	e.mu.Unlock()
+	_, err := w.conn.ExecContext(ctx, "UPDATE subscription_stats SET unfinished = $2, cancelled = $3 WHERE subscription_id = $1",
+		e.id, counts.Unfinished, counts.Cancelled)
+	return err
+}
+
+// tellPruned tells what retention removed once that is on disk.
+func (s *Store) tellPruned(t *touched) {
+	if t.held != 0 {
+		t.url.setHeld(t.held, s.UnfinishedOf(t.url.id))
+	}
+	if t.pruned != 0 && s.opts.OnPrune != nil {
+		s.opts.OnPrune(t.url.id, t.pruned)
+	}
+	if len(t.removed) > 0 && s.opts.OnRemove != nil {
+		s.opts.OnRemove(t.url.id, t.removed)
+	}
+}
+
+// pruneAll removes what every capture URL holds above its age, count and bytes.
+func (s *Store) pruneAll(ctx context.Context) error {
+	for _, u := range s.urls.load().sorted {
+		u.forgetHeld(time.Now(), s.UnfinishedOf(u.id))
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = s.pruneOnce(ctx, u); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pruneOnce looks at one batch and reports whether there may be more.
+func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err error) {
+	if u.getStats().Kept == 0 {
+		return false, nil
+	}
+	var t touched
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		t = touched{url: u, stats: u.getStats()}
+		keep := u.get().Keep.Or(s.opts.Keep)
+		before := t.stats.Kept
+		looked, err := s.writer.prune(ctx, &t, keep, time.Now().AddDate(0, 0, -int(keep.Days)), purgeBatch)
+		if err != nil {
+			return err
+		}
+		more = looked == purgeBatch && (t.held != 0 || before != t.stats.Kept)
+		return saveStats(ctx, tx, u.id, t.stats)
+	}, func() { u.setStats(t.stats) })
+	if err == nil {
+		s.tellPruned(&t)
+	}
+	return more, err
+}
+
+// settle marks the rows of deliveries that were cancelled by discarding what a subscription held, or by deleting it: both take
+// effect at once, and their rows follow.
+func (s *Store) settle(ctx context.Context) error {
+	for _, e := range s.urls.load().subs {
+		if st := e.getStatus(); st.discarded != 0 {
+			if err := s.cancelRows(ctx, e.id, st.discarded, st.reason); err != nil {
+				return err
+			}
+		}
+	}
+	deleted, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+		"SELECT id FROM subscriptions WHERE deleted_at IS NOT NULL")
+	for _, id := range deleted {
+		if s.urls.load().subs[id] == nil && err == nil {
+			err = s.cancelRows(ctx, id, 1<<63-1, "the subscription was deleted")
+		}
+	}
+	return err
+}
+
+// cancelRows marks unfinished deliveries of a subscription up to an id, in batches. They are counted already.
+func (s *Store) cancelRows(ctx context.Context, subscription, upTo hook.ID, reason string) error {
+	for more := true; more && ctx.Err() == nil; {
+		waiting, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+			"SELECT id FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT 1", subscription, upTo)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		err = s.do(ctx, func(tx *sql.Tx) error {
+			result, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 4, reason = $3, lease = 0, next_at = 0 WHERE id IN (SELECT id
+				FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT $4)`, subscription, upTo, reason, hurried)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			more = n == hurried
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetCancelled removes deliveries that retention cancelled and that nobody can want to read about any more.
+func (s *Store) forgetCancelled(ctx context.Context) error {
+	for _, e := range s.urls.load().subs {
+		days := e.url.get().Keep.Or(s.opts.Keep).Days
+		before := hook.FirstIDAt(time.Now().AddDate(0, 0, -2*int(days)).Add(-cancelledFor))
+		err := s.do(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.subscription_id = $1
+				AND d.state = 4 AND d.id < $2 AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = d.request_id) LIMIT $3)`,
+				e.id, before, purgeBatch)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// full returns why a capture URL takes nothing more: it holds twice the bytes it may, because what has not been delivered is
+// not removed. nil when it takes more.
+func (s *Store) full(captureURL hook.ID) error {
+	u := s.urls.load().byID[captureURL]
+	if u == nil {
+		return nil
+	}
+	if keep := u.get().Keep.Or(s.opts.Keep); u.getStats().Bytes < 2*keep.Bytes || len(s.SubscriptionsOf(captureURL)) == 0 {
+		return nil
+	}
+	return &hook.Error{Kind: hook.Unavailable, Message: "This capture URL holds twice the bytes it may keep, because deliveries wait: " +
+		"resume or discard them, or let it keep more."}
+}
+
+// Full returns the sentence that says why a capture URL takes nothing more, "" when it does.
+func (s *Store) Full(captureURL hook.ID) string {
+	if e, ok := errors.AsType[*hook.Error](s.full(captureURL)); ok {
+		return e.Message
+	}
+	return ""
+}

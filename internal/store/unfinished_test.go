@@ -1,0 +1,192 @@
+package store_test
+
+import (
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// left returns the requests of a capture URL, oldest first.
+func left(t *testing.T, s *store.Store, captureURL hook.ID) (ids []hook.ID) {
+	t.Helper()
+	all, err := s.Requests(t.Context(), hook.System, captureURL, store.RequestPage{After: 1, Limit: 1000})
+	must(t, err)
+	for _, r := range all {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// TestUnfinishedIsNotRemovedByCount: what has not been delivered stays, what came between goes, and the counts stay true.
+func TestUnfinishedIsNotRemovedByCount(t *testing.T) {
+	var removed []hook.ID
+	s := storetest.Open(t, store.Options{
+		Keep:     hook.Keep{Requests: 3},
+		OnRemove: func(_ hook.ID, ids []hook.ID) { removed = append(removed, ids...) },
+	})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	held := route(t, s, u.ID, sub.ID)
+	var plain []hook.ID
+	for range 6 {
+		plain = append(plain, route(t, s, u.ID))
+	}
+	wantEqual(t, "left", left(t, s, u.ID), []hook.ID{held, plain[4], plain[5]})
+	wantEqual(t, "told", removed, plain[:4])
+	wantEqual(t, "kept", stats(t, s, u.ID).Kept, int64(3))
+	due, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	wantEqual(t, "due", due, []hook.ID{held})
+	wantCounts(t, s, u.ID)
+}
+
+// TestDeliveredGoesWithItsRequest: deliveries and attempts are removed with the request, and their bytes are given back.
+func TestDeliveredGoesWithItsRequest(t *testing.T) {
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Requests: 2}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	route(t, s, u.ID, sub.ID)
+	claims := claim(t, s, sub.ID)
+	_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{result(claims[0], 200, hook.Next{State: hook.Succeeded})}})
+	must(t, err)
+	for range 3 {
+		route(t, s, u.ID)
+	}
+	wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), 0)
+	wantEqual(t, "attempts", number(t, s, "SELECT count(*) FROM attempts"), 0)
+	wantEqual(t, "bytes", stats(t, s, u.ID).Bytes, number(t, s, "SELECT sum(stored_size) FROM requests"))
+	wantEqual(t, "delivered ever", counts(t, s, sub.ID).Succeeded, int64(1))
+}
+
+// age makes a request older, in the file.
+func age(t *testing.T, path string, request hook.ID, by time.Duration) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	must(t, err)
+	defer db.Close()
+	_, err = db.Exec("UPDATE requests SET received_at = received_at - $1 WHERE id = $2", by.Microseconds(), request)
+	must(t, err)
+}
+
+// TestRetentionByAge: a request that has not been delivered goes when it is twice as old as it may be, and its delivery says so.
+func TestRetentionByAge(t *testing.T) {
+	path := newPath(t)
+	s := storetest.Open(t, store.Options{Path: path, Keep: hook.Keep{Days: 10}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	old, older := route(t, s, u.ID, sub.ID), route(t, s, u.ID, sub.ID)
+	newest := route(t, s, u.ID)
+	age(t, path, old, 15*24*time.Hour)
+	age(t, path, older, 21*24*time.Hour)
+	upkeep(t, s, func() bool { return len(left(t, s, u.ID)) == 2 })
+	wantEqual(t, "left", left(t, s, u.ID), []hook.ID{old, newest})
+	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 1, Cancelled: 1})
+	all, err := s.Deliveries(t.Context(), hook.System, store.DeliveryPage{Subscription: sub.ID, States: []hook.State{hook.Cancelled}, Limit: 10})
+	must(t, err)
+	if len(all) != 1 || all[0].RequestID != older || all[0].Reason == "" {
+		t.Errorf("cancelled: %+v", all)
+	}
+}
+
+// TestLongDisabledGivesWay: seven days behind the end of its subscription a delivery holds nothing any more.
+func TestLongDisabledGivesWay(t *testing.T) {
+	path := newPath(t)
+	s := storetest.Open(t, store.Options{Path: path, Keep: hook.Keep{Days: 10}})
+	u := storetest.CaptureURL(t, s)
+	disabled := func(since time.Duration) hook.Subscription {
+		return storetest.Subscription(t, s, u.ID, func(sub *hook.Subscription) {
+			sub.Hold = hook.Hold{Disabled: true, DisabledReason: "gone", DisabledAt: time.Now().Add(-since)}
+		})
+	}
+	long, lately := disabled(8*24*time.Hour), disabled(24*time.Hour)
+	first, second := route(t, s, u.ID, long.ID), route(t, s, u.ID, lately.ID)
+	newest := route(t, s, u.ID)
+	age(t, path, first, 11*24*time.Hour)
+	age(t, path, second, 11*24*time.Hour)
+	upkeep(t, s, func() bool { return len(left(t, s, u.ID)) == 2 })
+	wantEqual(t, "left", left(t, s, u.ID), []hook.ID{second, newest})
+}
+
+// TestFull: a capture URL that holds twice the bytes it may, because deliveries wait, takes nothing more and says why.
+func TestFull(t *testing.T) {
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Bytes: hook.MinKeepBytes}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	var err error
+	for n := 0; err == nil && n < 10; n++ {
+		err = s.Capture(storetest.Routed(u.ID, hook.MinKeepBytes/3, sub.ID))
+	}
+	wantKind(t, "the last one", err, hook.Unavailable)
+	if s.Full(u.ID) == "" {
+		t.Error("nobody is told why")
+	}
+	wantCounts(t, s, u.ID)
+	_, err = s.DiscardHeld(t.Context(), hook.System, sub.ID, "discarded")
+	must(t, err)
+	upkeep(t, s, func() bool { return s.Full(u.ID) == "" })
+	must(t, s.Capture(storetest.Routed(u.ID, 10, sub.ID)))
+}
+
+// TestSettle: the rows of what was discarded, or lost its subscription, follow, and nothing is counted twice.
+func TestSettle(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	a, b := storetest.Subscription(t, s, u.ID), storetest.Subscription(t, s, u.ID)
+	for range 3 {
+		route(t, s, u.ID, a.ID, b.ID)
+	}
+	_, err := s.DiscardHeld(t.Context(), hook.System, a.ID, "discarded by ann@example.com")
+	must(t, err)
+	after := route(t, s, u.ID, a.ID)
+	must(t, s.DeleteSubscription(t.Context(), hook.System, b.ID, true))
+	upkeep(t, s, func() bool { return number(t, s, "SELECT count(*) FROM deliveries WHERE state = 4") == 6 })
+	wantEqual(t, "counts", counts(t, s, a.ID), hook.DeliveryCounts{Unfinished: 1, Cancelled: 3})
+	got, _ := due(t, s, store.Queue{Subscription: a.ID})
+	wantEqual(t, "due", got, []hook.ID{after})
+}
+
+// TestDeletingNamesUnfinished: each deletion is refused with the number, until it is meant.
+func TestDeletingNamesUnfinished(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	first := route(t, s, u.ID, sub.ID)
+	route(t, s, u.ID, sub.ID)
+	ctx := t.Context()
+	wantKind(t, "a request", s.DeleteRequest(ctx, hook.System, first, false), hook.Conflict)
+	wantKind(t, "all of them", errOf(s.ClearRequests(ctx, hook.System, u.ID, false)), hook.Conflict)
+	wantKind(t, "the capture URL", s.DeleteCaptureURL(ctx, hook.System, u.ID, false), hook.Conflict)
+	wantEqual(t, "counts before", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 2})
+	must(t, s.DeleteRequest(ctx, hook.System, first, true))
+	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 1, Cancelled: 1})
+	_, err := s.ClearRequests(ctx, hook.System, u.ID, true)
+	must(t, err)
+	wantEqual(t, "counts of all", counts(t, s, sub.ID), hook.DeliveryCounts{Cancelled: 2})
+	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	wantEqual(t, "due", got, nil)
+	route(t, s, u.ID, sub.ID)
+	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
+	upkeep(t, s, func() bool {
+		return number(t, s, "SELECT count(*) FROM deliveries")+number(t, s, "SELECT count(*) FROM subscriptions")+
+			number(t, s, "SELECT count(*) FROM capture_urls") == 0
+	})
+}
+
+// upkeep runs the upkeep until something is the case.
+func upkeep(t *testing.T, s *store.Store, done func() bool) {
+	t.Helper()
+	inBackground(t, s)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	patience := time.After(15 * time.Second)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-patience:
+			t.Fatal("upkeep does not get there")
+		}
+	}
+}
