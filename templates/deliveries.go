@@ -183,8 +183,11 @@ func durationText(d time.Duration) string {
 // phases splits the duration of an attempt.
 func phases(a *hook.Attempt) []pair {
 	return []pair{
-		{"DNS", durationText(a.Timing.DNS)}, {"Connect", durationText(a.Timing.Connect)}, {"TLS", durationText(a.Timing.TLS)},
-		{"First byte", durationText(a.Timing.FirstByte)}, {"In all", durationText(a.Duration)},
+		{"DNS", durationText(a.Timing.DNS)},
+		{"Connect", durationText(a.Timing.Connect)},
+		{"TLS", durationText(a.Timing.TLS)},
+		{"First byte", durationText(a.Timing.FirstByte)},
+		{"In all", durationText(a.Duration)},
 	}
 }
 
@@ -219,7 +222,12 @@ func withoutAdded(captured, added []hook.Header) (rest []hook.Header) {
 
 // listStates are offered to choose from above a list.
 var listStates = []struct{ Value, Label string }{
-	{"", "All"}, {"held", "Held"}, {"waiting", "Waiting"}, {"failed", "Failed"}, {"succeeded", "Delivered"}, {"cancelled", "Cancelled"},
+	{"", "All"},
+	{"held", "Held"},
+	{"waiting", "Waiting"},
+	{"failed", "Failed"},
+	{"succeeded", "Delivered"},
+	{"cancelled", "Cancelled"},
 	{"skipped", "Skipped"},
 }
 

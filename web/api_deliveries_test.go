@@ -155,9 +155,18 @@ func TestAPIDeliveriesOfOthers(t *testing.T) {
 	subPath := "/api/v1/subscriptions/" + sub.ID.Text(hook.SubscriptionPrefix)
 	dlvPath := "/api/v1/deliveries/" + d.ID.Text(hook.DeliveryPrefix)
 	for _, ask := range [][3]string{
-		{"GET", subPath}, {"PATCH", subPath, "{}"}, {"DELETE", subPath}, {"POST", subPath + "/rotate-secret"}, {"POST", subPath + "/test"},
-		{"POST", subPath + "/dry-run"}, {"POST", subPath + "/discard"}, {"POST", subPath + "/deliver-now"}, {"POST", s.path(), "{}"},
-		{"GET", dlvPath}, {"POST", dlvPath + "/resend"}, {"POST", dlvPath + "/cancel"},
+		{"GET", subPath},
+		{"PATCH", subPath, "{}"},
+		{"DELETE", subPath},
+		{"POST", subPath + "/rotate-secret"},
+		{"POST", subPath + "/test"},
+		{"POST", subPath + "/dry-run"},
+		{"POST", subPath + "/discard"},
+		{"POST", subPath + "/deliver-now"},
+		{"POST", s.path(), "{}"},
+		{"GET", dlvPath},
+		{"POST", dlvPath + "/resend"},
+		{"POST", dlvPath + "/cancel"},
 		{"POST", "/api/v1/requests/" + r.ID.Text(hook.RequestPrefix) + "/resend", "{}"},
 		{"GET", "/api/v1/deliveries?subscription_id=" + sub.ID.Text(hook.SubscriptionPrefix)},
 		{"GET", "/api/v1/deliveries?request_id=" + r.ID.Text(hook.RequestPrefix)},

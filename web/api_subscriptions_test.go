@@ -220,8 +220,13 @@ func TestAPISecretsStayInside(t *testing.T) {
 	}
 	var all strings.Builder
 	for _, ask := range [][3]string{
-		{"GET", path}, {"GET", "/api/v1/subscriptions"}, {"PATCH", path, `{"name":"b"}`}, {"PATCH", path, `{"concurrency":0}`},
-		{"POST", path + "/rotate-secret", `{"secret":"x"}`}, {"POST", path + "/dry-run"}, {"DELETE", path},
+		{"GET", path},
+		{"GET", "/api/v1/subscriptions"},
+		{"PATCH", path, `{"name":"b"}`},
+		{"PATCH", path, `{"concurrency":0}`},
+		{"POST", path + "/rotate-secret", `{"secret":"x"}`},
+		{"POST", path + "/dry-run"},
+		{"DELETE", path},
 	} {
 		all.WriteString(s.api(s.token, ask[0], ask[1], ask[2]).body)
 	}
@@ -286,7 +291,7 @@ func TestAPITestSubscription(t *testing.T) {
 	doc := s.call("POST", s.path(), `{"name":"a","target_url":"https://a.example"}`, 201)
 	attempt := s.call("POST", "/api/v1/subscriptions/"+doc["id"].(string)+"/test", "", 200)
 	wantJSON(t, "attempt", []any{attempt["status"], attempt["trigger"], attempt["url"]}, `[418,"test","https://a.example"]`)
-	if got.Method != "POST" || !strings.Contains(string(got.Body), "hookkeeper.test") {
+	if got.Method != http.MethodPost || !strings.Contains(string(got.Body), "hookkeeper.test") {
 		t.Errorf("tried with %s %s", got.Method, got.Body)
 	}
 }

@@ -135,7 +135,7 @@ func TestPoisonousRequest(t *testing.T) {
 	var poison atomic.Pointer[string]
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Hookkeeper-Request-Id") == *poison.Load() {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
 	health := down()

@@ -92,8 +92,11 @@ func TestHeaders(t *testing.T) {
 		hook.Header{Name: "X-Real-Ip", Value: "1.2.3.4"}, hook.Header{Name: "X-Two", Value: "1"}, hook.Header{Name: "X-Two", Value: "2"},
 	)
 	about := []hook.Header{
-		{Name: "Hookkeeper-Request-Id", Value: "req_0000100000000"}, {Name: "Hookkeeper-Delivery-Id", Value: "dlv_0000200000000"},
-		{Name: "Hookkeeper-Attempt", Value: "3"}, {Name: "Hookkeeper-Hops", Value: "3"}, {Name: "User-Agent", Value: "Hookkeeper/1.2.3"},
+		{Name: "Hookkeeper-Request-Id", Value: "req_0000100000000"},
+		{Name: "Hookkeeper-Delivery-Id", Value: "dlv_0000200000000"},
+		{Name: "Hookkeeper-Attempt", Value: "3"},
+		{Name: "Hookkeeper-Hops", Value: "3"},
+		{Name: "User-Agent", Value: "Hookkeeper/1.2.3"},
 	}
 	signature := []hook.Header{
 		{Name: "Webhook-Id", Value: "req_0000100000000"}, {Name: "Webhook-Timestamp", Value: "1700000000"},
@@ -108,8 +111,11 @@ func TestHeaders(t *testing.T) {
 	}
 	own := append(append(append([]hook.Header{}, about...), signature...), mac)
 	wantHeaders(t, "sent", all, append([]hook.Header{
-		{Name: "Content-Type", Value: "application/json"}, {Name: "X-Two", Value: "1"}, {Name: "X-Two", Value: "2"},
-		{Name: "X-Api-Key", Value: "secret"}, {Name: "Accept", Value: "text/plain"},
+		{Name: "Content-Type", Value: "application/json"},
+		{Name: "X-Two", Value: "1"},
+		{Name: "X-Two", Value: "2"},
+		{Name: "X-Api-Key", Value: "secret"},
+		{Name: "Accept", Value: "text/plain"},
 	}, own...))
 	wantHeaders(t, "shown", added, append(own[:len(own):len(own)], hook.Header{Name: "X-Api-Key", Value: "••••"},
 		hook.Header{Name: "Accept", Value: "••••"}))
@@ -120,9 +126,14 @@ func TestHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantHeaders(t, "with everything passed on", all, append([]hook.Header{
-		{Name: "Accept", Value: "*/*"}, {Name: "Authorization", Value: "Bearer x"}, {Name: "Content-Type", Value: "application/json"},
-		{Name: "Cookie", Value: "a=b"}, {Name: "User-Agent", Value: "Stripe/1.0"}, {Name: "Webhook-Id", Value: "theirs"},
-		{Name: "X-Two", Value: "1"}, {Name: "X-Two", Value: "2"},
+		{Name: "Accept", Value: "*/*"},
+		{Name: "Authorization", Value: "Bearer x"},
+		{Name: "Content-Type", Value: "application/json"},
+		{Name: "Cookie", Value: "a=b"},
+		{Name: "User-Agent", Value: "Stripe/1.0"},
+		{Name: "Webhook-Id", Value: "theirs"},
+		{Name: "X-Two", Value: "1"},
+		{Name: "X-Two", Value: "2"},
 	}, about[:4]...))
 }
 
@@ -150,8 +161,10 @@ func TestEditedCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantHeaders(t, "sent", all[:5], []hook.Header{
-		{Name: "Authorization", Value: "mine"}, {Name: "Hookkeeper-Request-Id", Value: "req_0000100000000"},
-		{Name: "Hookkeeper-Delivery-Id", Value: "dlv_0000200000000"}, {Name: "Hookkeeper-Attempt", Value: "3"},
+		{Name: "Authorization", Value: "mine"},
+		{Name: "Hookkeeper-Request-Id", Value: "req_0000100000000"},
+		{Name: "Hookkeeper-Delivery-Id", Value: "dlv_0000200000000"},
+		{Name: "Hookkeeper-Attempt", Value: "3"},
 		{Name: "Hookkeeper-Hops", Value: "5"},
 	})
 	url, err := m.url()

@@ -13,10 +13,6 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/store"
 )
 
-// staleClaim is how long after it was leased a delivery is looked at once more before it is sent: somebody may have
-// cancelled it.
-const staleClaim = time.Second
-
 // attempt sends one delivery and returns what came of it.
 func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) (r store.Result) {
 	began := time.Now()
@@ -163,7 +159,7 @@ func judge(sub *subscription, c store.Claim, a *hook.Attempt, err error, probe b
 		r.Tells, r.Counts, r.Next = false, true, hook.Next{State: hook.Failed, Reason: a.Error}
 	case a.Status == http.StatusGone:
 		r.Counts, r.Next = true, hook.Next{State: hook.Failed, Reason: a.Words()}
-	case probe && !(sub.Ordered && a.Status != 0):
+	case probe && (!sub.Ordered || a.Status == 0):
 		r.Next = hook.Next{State: hook.Waiting, Reason: a.Words()}
 	case refused, !c.Retry:
 		r.Counts, r.Next = true, hook.Next{State: hook.Failed, Reason: a.Words()}

@@ -159,7 +159,7 @@ type Edit struct {
 // Validate returns an Invalid error that names every mistake.
 func (e *Edit) Validate() error {
 	var v invalid
-	if !ValidHeaderName(e.Method) || len(e.Method) > MaxMethodLen || e.Method == "CONNECT" {
+	if !ValidHeaderName(e.Method) || len(e.Method) > MaxMethodLen || e.Method == connect {
 		v.add("method", "must be an HTTP method other than CONNECT")
 	}
 	switch {

@@ -87,10 +87,11 @@ func TestHealth(t *testing.T) {
 		t.Fatalf("change %d, probe at %v", change, h.ProbeAt)
 	}
 	now := 300 * time.Second
-	for _, wait := range []time.Duration{60, 120, 240, 480, 600, 600} {
+	for _, seconds := range []int{60, 120, 240, 480, 600, 600} {
+		wait := time.Duration(seconds) * time.Second
 		fail(4, now)
-		if got := h.ProbeAt.Sub(at(now)); got != wait*time.Second {
-			t.Errorf("the next probe is in %v, want %v", got, wait*time.Second)
+		if got := h.ProbeAt.Sub(at(now)); got != wait {
+			t.Errorf("the next probe is in %v, want %v", got, wait)
 		}
 	}
 	if !h.Succeeded(at(now)) || h.Down() || h.Failures != 0 || h.LastOK != at(now) {

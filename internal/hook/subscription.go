@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// connect is the one method that is no request to a resource: no target gets it.
+const connect = "CONNECT"
+
 // Subscription delivers the requests of a capture URL to a target URL.
 type Subscription struct {
 	ID           ID
@@ -140,7 +143,7 @@ func (s *Subscription) Validate() error {
 		v.add("target_url", "%s", err.Error())
 	}
 	s.Filter.validate(&v)
-	if s.Method != "" && (!ValidHeaderName(s.Method) || len(s.Method) > MaxMethodLen || s.Method == "CONNECT") {
+	if s.Method != "" && (!ValidHeaderName(s.Method) || len(s.Method) > MaxMethodLen || s.Method == connect) {
 		v.add("method", "must be original, or an HTTP method other than CONNECT")
 	}
 	validateTargetHeaders(&v, "headers", s.Headers)

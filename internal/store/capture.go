@@ -116,7 +116,8 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 func (st *captureStatements) close() {
 	for _, stmt := range []*sql.Stmt{
 		st.begin, st.commit, st.rollback, st.insert, st.stats, st.lastID, st.oldest, st.prune, st.deliver, st.unfinished,
-		st.lease, st.release, st.finish, st.attempt, st.oldestDelivered, st.pruneOne, st.attemptsOf, st.deliveriesOf} {
+		st.lease, st.release, st.finish, st.attempt, st.oldestDelivered, st.pruneOne, st.attemptsOf, st.deliveriesOf,
+	} {
 		if stmt != nil {
 			_ = stmt.Close()
 		}

@@ -166,7 +166,7 @@ type preparedReads struct{ due, request prepared }
 func (p *preparedReads) prepare(ctx context.Context, db *sql.DB) error {
 	for query, stmt := range map[string]*prepared{dueQuery: &p.due, requestQuery: &p.request} {
 		var err error
-		if stmt.stmt, err = db.PrepareContext(ctx, query); err != nil { //nolint:sqlclosecheck // closed with the pool
+		if stmt.stmt, err = db.PrepareContext(ctx, query); err != nil {
 			return fmt.Errorf("%s: %w", query, err)
 		}
 	}

@@ -89,7 +89,7 @@ func HoldsSecrets(ctx context.Context, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	var tables, sealed int
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'subscriptions'").Scan(&tables); err != nil || tables == 0 {
 		return false, err
