@@ -4,6 +4,7 @@
 import { startCopying } from "./js/copy.js";
 import { startForms } from "./js/forms.js";
 import { startInspector } from "./js/inspector.js";
+import { startRegions } from "./js/regions.js";
 import { startTimes } from "./js/time.js";
 import { startURLs } from "./js/urls.js";
 
@@ -12,3 +13,4 @@ startCopying();
 startForms();
 startInspector();
 startURLs();
+startRegions();

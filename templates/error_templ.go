@@ -205,7 +205,7 @@ func Misdirected(p Page, host string) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<div class=\"prose\"><p class=\"muted mono\">421</p><h1>This is not a host name of Hookkeeper</h1><p>The request came for <code class=\"wrap-any\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<div class=\"prose\"><p class=\"muted mono\">421</p><h1>This is not a host name of Hookkeeper</h1><p>The request came for  <code class=\"wrap-any\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -12,6 +12,9 @@ import (
 
 func deliveryPath(id hook.ID) string { return "/deliveries/" + id.Text(hook.DeliveryPrefix) }
 
+// deliveriesLive returns where a page hears of deliveries.
+func deliveriesLive(captureURL hook.ID) string { return urlPath(captureURL) + "/live?of=deliveries" }
+
 // deliveryList returns the page of deliveries that ?state= and ?before= ask for.
 func (s *Server) deliveryList(r *http.Request, path string, page store.DeliveryPage) (templates.DeliveryList, error) {
 	list := templates.DeliveryList{Path: path}
@@ -46,7 +49,7 @@ func (s *Server) deliveriesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page.Live = urlPath(u.ID) + "/live"
+	page.Live = deliveriesLive(u.ID)
 	return s.render(w, r, http.StatusOK, templates.Deliveries(page, u, list))
 }
 
@@ -64,7 +67,7 @@ func (s *Server) deliveryPage(w http.ResponseWriter, r *http.Request) error {
 	page.Crumbs = []templates.Crumb{
 		home, {Name: v.URL.Name, Path: urlPath(v.URL.ID)}, {Name: "Deliveries", Path: urlPath(v.URL.ID) + "/deliveries"}, {Name: "Delivery"},
 	}
-	page.Live = urlPath(v.URL.ID) + "/live"
+	page.Live = deliveriesLive(v.URL.ID)
 	return s.render(w, r, http.StatusOK, templates.DeliveryPage(page, v))
 }
 
@@ -235,7 +238,7 @@ func (s *Server) resentPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		views = append(views, v)
 	}
-	page.Live = urlPath(u.ID) + "/live"
+	page.Live = deliveriesLive(u.ID)
 	return s.render(w, r, http.StatusOK, templates.Resent(page, u, views))
 }
 

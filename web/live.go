@@ -46,6 +46,13 @@ type (
 		Type    string `json:"type"` // reset, changed, deleted, degraded
 		Message string `json:"message"`
 	}
+	deliveriesFrame struct {
+		Type          string            `json:"type"` // deliveries
+		All           bool              `json:"all"`  // more than are named
+		Marks         map[string]string `json:"marks"`
+		Deliveries    []string          `json:"deliveries"`
+		Subscriptions []string          `json:"subscriptions"`
+	}
 	urlsFrame struct {
 		Type    string    `json:"type"` // urls
 		Items   []urlItem `json:"items"`
@@ -57,7 +64,8 @@ type (
 	}
 )
 
-// urlSocket is the live view of one capture URL. ?after= names the newest request that the page shows.
+// urlSocket is the live view of one capture URL. ?after= names the newest request that the page shows; ?of=deliveries
+// leaves requests out.
 func (s *Server) urlSocket(w http.ResponseWriter, r *http.Request) error {
 	id, ok := hook.ParseID(hook.CaptureURLPrefix, r.PathValue("id"))
 	if !ok {
@@ -72,6 +80,14 @@ func (s *Server) urlSocket(w http.ResponseWriter, r *http.Request) error {
 		return hook.Errorf(hook.Malformed, "after is not the id of a request.")
 	}
 	by, page := actor(r), s.page(r, "")
+	if r.URL.Query().Get("of") == "deliveries" {
+		return s.serveSocket(w, r, id, func(b *live.Batch) [][]byte {
+			if b.Deliveries == nil && !b.Deleted {
+				return nil
+			}
+			return b.Frames(func(b *live.Batch) [][]byte { return s.urlFrames(page, b) })
+		}, nil)
+	}
 	return s.serveSocket(w, r, id, func(b *live.Batch) [][]byte {
 		return b.Frames(func(b *live.Batch) [][]byte { return s.urlFrames(page, b) })
 	}, func(ctx context.Context) ([][]byte, error) { return s.catchUpFrames(ctx, by, page, id, after) })
@@ -250,6 +266,9 @@ func (s *Server) urlFrames(page templates.Page, b *live.Batch) (frames [][]byte)
 	if b.Reset {
 		return [][]byte{encode(plainFrame{Type: "reset"})}
 	}
+	if b.Deliveries != nil {
+		return s.deliveriesFrame(b.Deliveries)
+	}
 	if b.Pruned != 0 {
 		frames = append(frames, encode(prunedFrame{"pruned", b.Pruned.Text(hook.RequestPrefix), kept()}))
 	}
@@ -294,6 +313,36 @@ func (s *Server) rowsFrame(page templates.Page, id hook.ID, rows []hook.Summary,
 		frame.Kept, frame.Received = u.Kept, u.Received
 	}
 	return [][]byte{encode(frame)}
+}
+
+// deliveriesFrame names what has changed, and gives the marks that the list of requests shows.
+func (s *Server) deliveriesFrame(d *live.Deliveries) [][]byte {
+	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
+	defer cancel()
+	outcomes, err := s.Store.Outcomes(ctx, d.Requests)
+	if err != nil {
+		return nil // the next one, or the page read again, tells it
+	}
+	frame := deliveriesFrame{
+		Type: "deliveries", All: d.All, Marks: map[string]string{},
+		Deliveries: texts(d.Deliveries, hook.DeliveryPrefix), Subscriptions: texts(d.Subscriptions, hook.SubscriptionPrefix),
+	}
+	for id, outcome := range outcomes {
+		var html bytes.Buffer
+		if err := templates.RequestMark(&outcome).Render(ctx, &html); err != nil {
+			return nil
+		}
+		frame.Marks[id.Text(hook.RequestPrefix)] = html.String()
+	}
+	return [][]byte{encode(frame)}
+}
+
+func texts(ids []hook.ID, prefix string) []string {
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = id.Text(prefix)
+	}
+	return all
 }
 
 // homeFrames renders the news of the capture URLs that the viewer may see.

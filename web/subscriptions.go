@@ -84,7 +84,7 @@ func (s *Server) renderSubscription(w http.ResponseWriter, r *http.Request, page
 	if key, err := signing.PublicKey(sub.Signing.Current()); err == nil {
 		v.PublicKey = key
 	}
-	page.Live = urlPath(u.ID) + "/live"
+	page.Live = deliveriesLive(u.ID)
 	return s.render(w, r, http.StatusOK, templates.SubscriptionPage(page, v))
 }
 

@@ -105,6 +105,7 @@ func (s *server) open(ctx context.Context) (err error) {
 			s.worker.Captured(requests)
 		},
 		OnQueue: func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
+		OnDelivery: func(news []hook.DeliveryNews) { s.hub.Delivered(news) },
 		OnPrune: func(captureURL, upTo hook.ID) {
 			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
 		},

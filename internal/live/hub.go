@@ -10,6 +10,7 @@ package live
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,10 +24,12 @@ const (
 	frameEvery     = 40 * time.Millisecond  // at most 25 batches a second
 	fullFrameEvery = 100 * time.Millisecond // after one that left requests out
 	homeEvery      = 500 * time.Millisecond
+	deliveredEvery = 250 * time.Millisecond // also how long the first change of a delivery waits, so that its request is told first
 	pingEvery      = 30 * time.Second
 
 	maxQueue = 64  // batches that wait for one viewer; one more and it is closed
 	maxHome  = 200 // capture URLs that a batch of Home names; one more and it says Reset
+	maxNews  = 50  // requests, deliveries and subscriptions each that Deliveries names; more and it says All
 )
 
 // Home is the topic of the list of capture URLs.
@@ -64,8 +67,18 @@ type Batch struct {
 	Degraded   *string   // the server cannot store requests, in words, or can again ("")
 	Ping       bool      // nothing happened; shows whether the viewer is still there
 
+	Deliveries *Deliveries // made or changed; in a batch of its own
+
 	once   sync.Once
 	frames [][]byte
+}
+
+// Deliveries names what belongs to deliveries that were made or have changed, each in the order of ids.
+type Deliveries struct {
+	All           bool      // there are more than are named
+	Requests      []hook.ID // the newest
+	Deliveries    []hook.ID // the newest
+	Subscriptions []hook.ID
 }
 
 // Frames returns what render makes of the batch. However many viewers ask, it is rendered once.
@@ -135,6 +148,21 @@ func (h *Hub) Arrived(requests []*hook.Request) {
 	}
 }
 
+// Delivered tells of deliveries that were made or have changed. Of news without a delivery, what it names has changed.
+func (h *Hub) Delivered(news []hook.DeliveryNews) {
+	for len(news) > 0 {
+		url := news[0].CaptureURLID
+		n := 1
+		for n < len(news) && news[n].CaptureURLID == url {
+			n++
+		}
+		if t := h.topic(url); t != nil {
+			t.delivered(news[:n])
+		}
+		news = news[n:]
+	}
+}
+
 // Publish tells of an event.
 func (h *Hub) Publish(e Event) {
 	if t := h.topic(e.CaptureURL); t != nil {
@@ -160,7 +188,41 @@ type topic struct {
 	urls  map[hook.ID]struct{}
 	ready time.Time // when the next batch may be sent
 
-	viewers map[*Viewer]struct{}
+	deliveries *gathered // not told yet; nil = none
+	viewers    map[*Viewer]struct{}
+}
+
+// gathered is what Deliveries is made of.
+type gathered struct{ requests, deliveries, subscriptions newest }
+
+// newest is a set of ids that keeps about maxNews of the newest.
+type newest struct {
+	ids  map[hook.ID]struct{}
+	more bool
+}
+
+func (n *newest) add(id hook.ID) {
+	if id == 0 {
+		return
+	}
+	if n.ids == nil {
+		n.ids = map[hook.ID]struct{}{}
+	}
+	n.ids[id] = struct{}{}
+	if len(n.ids) >= 4*maxNews { // cut now and then, not with each
+		n.cut()
+	}
+}
+
+func (n *newest) cut() []hook.ID {
+	ids := slices.Sorted(maps.Keys(n.ids))
+	if extra := len(ids) - maxNews; extra > 0 {
+		for _, id := range ids[:extra] {
+			delete(n.ids, id)
+		}
+		n.more, ids = true, ids[extra:]
+	}
+	return ids
 }
 
 func (t *topic) arrived(requests []*hook.Request) {
@@ -191,6 +253,30 @@ func (t *topic) publish(e Event) {
 	case Deleted:
 		b.Deleted = true
 	}
+}
+
+func (t *topic) delivered(news []hook.DeliveryNews) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.deliveries == nil {
+		t.deliveries = &gathered{}
+		time.AfterFunc(deliveredEvery, t.flushDeliveries)
+	}
+	for _, n := range news {
+		t.deliveries.requests.add(n.RequestID)
+		t.deliveries.deliveries.add(n.ID)
+		t.deliveries.subscriptions.add(n.SubscriptionID)
+	}
+}
+
+func (t *topic) flushDeliveries() {
+	t.mu.Lock()
+	g := t.deliveries
+	t.deliveries = nil
+	t.mu.Unlock()
+	d := &Deliveries{Requests: g.requests.cut(), Deliveries: g.deliveries.cut(), Subscriptions: g.subscriptions.cut()}
+	d.All = g.requests.more || g.deliveries.more || g.subscriptions.more
+	t.send(&Batch{CaptureURL: t.id, Deliveries: d})
 }
 
 func (t *topic) touched(url hook.ID) {

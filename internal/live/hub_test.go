@@ -348,3 +348,29 @@ func TestFramesAreRenderedOnce(t *testing.T) {
 		wantEqual(t, "rendered and delivered", []int32{rendered.Load(), delivered.Load()}, []int32{1, 100})
 	})
 }
+
+// TestDeliveries: what changes together is told together, after the request that it belongs to, and never more than fits.
+func TestDeliveries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHub()
+		viewer, other := open(t, h, 7), open(t, h, 8)
+		h.Delivered([]hook.DeliveryNews{{ID: 21, RequestID: 1, CaptureURLID: 7, SubscriptionID: 31}})
+		arrive(h, 7, 1, 1)
+		h.Delivered([]hook.DeliveryNews{{ID: 21, RequestID: 1, CaptureURLID: 7, SubscriptionID: 31}, {ID: 22, RequestID: 1, CaptureURLID: 7}})
+		pass(time.Second)
+		wantEqual(t, "batches", []int{len(viewer.batches), len(other.batches)}, []int{2, 0})
+		wantEqual(t, "rows", rows(viewer.batches[0]), []hook.ID{1})
+		wantEqual(t, "deliveries", *viewer.batches[1].Deliveries, Deliveries{
+			Requests: []hook.ID{1}, Deliveries: []hook.ID{21, 22}, Subscriptions: []hook.ID{31},
+		})
+		for id := range hook.ID(1000) {
+			h.Delivered([]hook.DeliveryNews{{ID: id + 1, RequestID: id + 1, CaptureURLID: 7, SubscriptionID: 31}})
+		}
+		pass(time.Second)
+		wantEqual(t, "batches", len(viewer.batches), 3)
+		d := viewer.batches[2].Deliveries
+		wantEqual(t, "all", d.All, true)
+		wantEqual(t, "named", []int{len(d.Requests), len(d.Deliveries), len(d.Subscriptions)}, []int{maxNews, maxNews, 1})
+		wantEqual(t, "the newest", d.Requests[maxNews-1], hook.ID(1000))
+	})
+}

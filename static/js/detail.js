@@ -94,6 +94,16 @@ export class Detail {
     this.#place.querySelectorAll(".tabs-line a")[n - 1]?.click();
   }
 
+  /** Reads the request that is open again, nothing when it is another one by then. */
+  async read() {
+    const { id } = this;
+    if (!id) {
+      return null;
+    }
+    const fresh = await fetchFragment(`${this.path}/requests/${id}${this.tabQuery}`, "detail");
+    return id === this.id ? fresh : null;
+  }
+
   /** Closes the request. keep leaves the browser's history alone. */
   close({ keep = false } = {}) {
     this.#loading?.abort();

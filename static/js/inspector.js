@@ -5,6 +5,7 @@ import { Detail } from "./detail.js";
 import { fetchFragment, Moved, post } from "./fragment.js";
 import { startKeys } from "./keys.js";
 import { RequestList } from "./list.js";
+import { Regions } from "./regions.js";
 import { announce } from "./say.js";
 import { showState, showTrouble, Socket } from "./socket.js";
 
@@ -24,6 +25,7 @@ class Inspector {
   #path;
   #list;
   #detail;
+  #deliveries; // those of the request that is open
   #socket;
   #state = "reconnecting";
   #name;
@@ -44,6 +46,7 @@ class Inspector {
     this.#latest = main.dataset.latest;
     this.#list = new RequestList(this.#path, () => this.#drawn());
     this.#detail = new Detail(main, (id) => this.#opened(id));
+    this.#deliveries = new Regions(document.getElementById("detail"), () => this.#detail.read());
     this.#received = Number(this.#list.scroller.dataset.received);
     this.#shown = this.#received;
     this.#seen = this.#received;
@@ -90,6 +93,10 @@ class Inspector {
       case "reset":
         this.#onReset();
         break;
+      case "deliveries":
+        this.#list.mark(frame.marks);
+        this.#deliveries.onFrame(frame);
+        break;
       case "changed":
         this.#reload();
         break;
@@ -127,6 +134,7 @@ class Inspector {
 
   // The capture URL was changed, or the page was away: then deletions were told to nobody.
   async #reload() {
+    this.#deliveries.refresh();
     const upTo = this.#latest;
     try {
       const page = await fetchFragment(this.#path, "list");

@@ -15,6 +15,7 @@ export class RequestList {
   #calm = 0;
   #filling = false;
   #waiting = 0;
+  #marks = new Map(); // id → what its deliveries have come to, of rows that are not drawn yet
   #loading = null; // the page of the list that is being fetched; frames wait until it is there
   #onDrawn;
 
@@ -69,6 +70,23 @@ export class RequestList {
     this.#waitForCalm();
   }
 
+  /** Shows what the deliveries of requests have come to: id → HTML. */
+  mark(marks) {
+    for (const [id, html] of Object.entries(marks)) {
+      this.#marks.set(id, html);
+    }
+    if (this.#frames.length === 0 && !this.#loading) {
+      this.#drawMarks();
+    }
+  }
+
+  #drawMarks() {
+    for (const [id, html] of this.#marks) {
+      this.row(id)?.querySelector(".outcome")?.replaceWith(parse(html).firstElementChild);
+    }
+    this.#marks.clear();
+  }
+
   #waitForCalm() {
     clearTimeout(this.#calm);
     this.#calm = setTimeout(() => this.#fillGaps(), calmAfter);
@@ -89,6 +107,7 @@ export class RequestList {
     for (const frame of this.#frames.splice(0)) {
       this.#insert([...parse(frame.html).children], frame.left_out);
     }
+    this.#drawMarks();
     this.#trim();
     this.#showRest();
     this.#onDrawn();

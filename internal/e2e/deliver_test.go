@@ -1,0 +1,207 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// allowLoopback lets deliveries go to the targets of these tests.
+const allowLoopback = "HOOKKEEPER_ALLOW_TARGETS=127.0.0.1"
+
+// receiver takes deliveries and counts them by request.
+type receiver struct {
+	*httptest.Server
+	mu     sync.Mutex
+	times  map[string]int // by request
+	status atomic.Int64   // of its answers
+	first  chan time.Time // of the first delivery since expect
+}
+
+func newReceiver(t testing.TB) *receiver {
+	g := &receiver{times: map[string]int{}}
+	g.status.Store(http.StatusOK)
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		g.mu.Lock()
+		g.times[r.Header.Get("Hookkeeper-Request-Id")]++
+		if g.first != nil {
+			g.first <- time.Now()
+			g.first = nil
+		}
+		g.mu.Unlock()
+		w.WriteHeader(int(g.status.Load()))
+	}))
+	t.Cleanup(g.Close)
+	return g
+}
+
+// expect returns a channel that gets the time of the next delivery.
+func (g *receiver) expect() <-chan time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.first = make(chan time.Time, 1)
+	return g.first
+}
+
+// received returns how many requests have come, and how many deliveries.
+func (g *receiver) received() (requests, deliveries int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, n := range g.times {
+		deliveries += n
+	}
+	return len(g.times), deliveries
+}
+
+// missing returns how many of the requests have not come.
+func (g *receiver) missing(ids []string) (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, id := range ids {
+		if g.times[id] == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// eventually waits until ok says yes.
+func eventually(t testing.TB, about string, ok func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startWait)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("this did not happen in %v: %s", startWait, about)
+		case <-tick.C:
+		}
+	}
+}
+
+// subscribe makes a subscription of a capture URL and returns its id; fields are added to its JSON.
+func (s *server) subscribe(u captureURL, to string, fields map[string]any) string {
+	s.t.Helper()
+	in := map[string]any{"name": "shop", "target_url": to}
+	for name, value := range fields {
+		in[name] = value
+	}
+	var sub struct{ ID string }
+	s.api("POST", "/api/v1/capture-urls/"+u.ID+"/subscriptions", in, http.StatusCreated, &sub)
+	return sub.ID
+}
+
+// sendMany posts n requests from several connections, until the server is gone, and returns the ids that it acknowledged.
+func (s *server) sendMany(u captureURL, n int) <-chan []string {
+	var next atomic.Int64
+	var mu sync.Mutex
+	var acknowledged []string
+	var senders sync.WaitGroup
+	for range 8 {
+		senders.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			for next.Add(1) <= int64(n) {
+				resp, err := client.Post(s.url("/in/"+u.Slug), "application/json", strings.NewReader(`{"order":1}`))
+				if err != nil {
+					return
+				}
+				_, err = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if err == nil && resp.StatusCode == http.StatusOK {
+					mu.Lock()
+					acknowledged = append(acknowledged, resp.Header.Get("Hookkeeper-Request-Id"))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	done := make(chan []string, 1)
+	go func() {
+		senders.Wait()
+		done <- acknowledged
+	}()
+	return done
+}
+
+// TestKilledWhileDelivering kills the server with thousands of deliveries on their way. What was acknowledged is delivered,
+// what was recorded as delivered is not delivered again, and the first one is out soon after the next start.
+func TestKilledWhileDelivering(t *testing.T) {
+	const requests, concurrency = 5000, 16
+	rounds := 5
+	if long() {
+		rounds = 20
+	}
+	g := newReceiver(t)
+	s := start(t, allowLoopback)
+	u := s.newURL(nil) // which keeps 10,000: what is not delivered has to stay all the same
+	s.subscribe(u, g.URL, map[string]any{"concurrency": concurrency})
+	var acknowledged []string
+	for round := range rounds {
+		before, _ := g.received()
+		done := s.sendMany(u, requests)
+		at := requests * (round%5*2 + 1) / 10 // 10, 30, 50, 70, 90 %
+		eventually(t, fmt.Sprintf("%d are delivered", at), func() bool {
+			n, _ := g.received()
+			return n-before >= at
+		})
+		s.kill()
+		acknowledged = append(acknowledged, <-done...)
+		waiting := g.missing(acknowledged)
+		first := g.expect()
+		s.restart()
+		ready := time.Now()
+		if waiting > 0 {
+			if late := (<-first).Sub(ready); late > 2*time.Second {
+				t.Errorf("round %d: the first delivery came %v after the start", round, late)
+			}
+		}
+		eventually(t, "all acknowledged requests are delivered", func() bool { return g.missing(acknowledged) == 0 })
+		t.Logf("round %d: killed with %d of %d acknowledged requests waiting", round, waiting, len(acknowledged))
+	}
+	unique, all := g.received()
+	t.Logf("%d acknowledged, %d delivered, %d of them twice", len(acknowledged), unique, all-unique)
+	if all-unique > rounds*concurrency {
+		t.Errorf("%d were delivered twice by %d kills with at most %d in flight each", all-unique, rounds, concurrency)
+	}
+	if out := runCommand(t, s, "check"); !strings.Contains(out, "ok") {
+		t.Errorf("check says: %s", out)
+	}
+}
+
+// TestDeliveryIsSeen follows a delivery in the browser: the mark in the list, the tab of the request, the pages of the
+// subscription and of the delivery all change while they are open.
+func TestDeliveryIsSeen(t *testing.T) {
+	g := newReceiver(t)
+	g.status.Store(http.StatusInternalServerError)
+	s := start(t, allowLoopback)
+	u := s.newURL(nil)
+	sub := s.subscribe(u, g.URL, nil)
+	p := inspect(t, s, u)
+	id := s.capture(u, "x")
+	row := `document.querySelector('[data-id="` + id + `"] .outcome')?.textContent ?? ""`
+	p.until(row + `.includes("500")`)
+	p.visit("/urls/" + u.ID + "/requests/" + id + "?tab=deliveries")
+	p.wantState("Live")
+	p.until(`document.getElementById("request-deliveries").textContent.includes("answered 500")`)
+	page := p.sibling()
+	page.visit("/subscriptions/" + sub)
+	page.wantState("Live")
+	g.status.Store(http.StatusOK)
+	p.run(`document.getElementById("resend-heading").closest("section").querySelector("[name=subscription]").click()`)
+	p.run(`document.getElementById("resend-heading").closest("section").querySelector("form").requestSubmit()`)
+	p.until(`document.getElementById("delivery-state")?.textContent.includes("200") ?? false`)
+	page.until(`document.getElementById("subscription-deliveries").textContent.includes("200")`)
+	p.visit("/urls/" + u.ID + "/requests/" + id)
+	p.until(`document.getElementById("deliveries-outcome").textContent.includes("200")`)
+}
