@@ -60,6 +60,7 @@ type SubscriptionView struct {
 	Deliveries DeliveryList
 	Snippets   []VerifySnippet
 	PublicKey  string
+	Replays    []hook.Replay // the newest
 }
 
 // VerifySnippet is code that verifies the signature of a delivery.

@@ -117,7 +117,11 @@ func (s schemas) check(where string, schema map[string]any, value any) {
 	case nil:
 		s.checkType(where, schema, "null")
 	default:
-		s.checkType(where, schema, "integer")
+		kind := "integer"
+		if types, _ := schema["type"].([]any); slices.Contains(types, any("number")) {
+			kind = "number"
+		}
+		s.checkType(where, schema, kind)
 	}
 }
 
@@ -195,6 +199,8 @@ func TestOpenAPIResponses(t *testing.T) {
 		{"POST", "/api/v1/subscriptions/" + subID + "/test", "", "Attempt"},
 		{"POST", "/api/v1/subscriptions/" + subID + "/dry-run", "", "DryRun"},
 		{"POST", "/api/v1/subscriptions/" + subID + "/discard", "", "Discarded"},
+		{"POST", "/api/v1/subscriptions/" + subID + "/replays", `{"dry_run":true}`, "ReplayCount"},
+		{"POST", "/api/v1/subscriptions/" + subID + "/replays", `{"rate_per_second":0.5}`, "Replay"},
 		{"GET", "/api/v1/deliveries", "", "DeliveryList"},
 		{"GET", "/api/v1/deliveries/" + dlvID, "", "Delivery"},
 		{"POST", "/api/v1/deliveries/" + dlvID + "/resend", "", "Delivery"},
@@ -271,7 +277,7 @@ func TestAPIOperations(t *testing.T) {
 	for _, rt := range s.web.routes {
 		takesBody[rt.pattern] = rt.body != noBody
 	}
-	if len(operations) != 26 {
+	if len(operations) != 29 {
 		t.Errorf("%d operations", len(operations))
 	}
 	for _, op := range operations {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/textproto"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/egress"
@@ -199,20 +198,16 @@ const (
 
 // dryRun tries a filter on the last requests of a capture URL.
 func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, f hook.Filter, last int) (dryRun, error) {
-	f.Normalize()
-	var program *filter.Program
-	if f.JQ != "" {
-		var err error
-		if program, err = filter.Compile(f.JQ); err != nil {
-			return dryRun{}, fieldError("filter.jq", err.Error())
-		}
+	match, err := filter.NewMatcher(f)
+	if err != nil {
+		return dryRun{}, fieldError("filter.jq", err.Error())
 	}
 	ctx, cancel := context.WithTimeout(ctx, dryRunTime)
 	defer cancel()
 	var run dryRun
-	err := s.Store.EachRequest(ctx, by, captureURL, last, func(r *hook.Request) error {
+	err = s.Store.EachRequest(ctx, by, captureURL, last, func(r *hook.Request) error {
 		item := dryRunItem{Summary: r.Summary}
-		item.Matched, item.Rule = wouldMatch(ctx, &f, program, r)
+		item.Matched, item.Rule = match.Match(ctx, r)
 		run.Total++
 		if item.Matched {
 			run.Matched++
@@ -224,24 +219,4 @@ func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, 
 		return run, hook.Errorf(hook.Unavailable, "The dry run took longer than %s: try it on fewer requests.", dryRunTime)
 	}
 	return run, err
-}
-
-func wouldMatch(ctx context.Context, f *hook.Filter, program *filter.Program, r *hook.Request) (matched bool, rule string) {
-	if r.Truncated {
-		return false, "the body was over the limit and was not kept"
-	}
-	if n := filter.NewFacts(r).Match(f); n != hook.Delivered {
-		return false, f.Rules()[n]
-	}
-	if program == nil {
-		return true, ""
-	}
-	matched, err := program.Match(ctx, r.Body)
-	switch {
-	case err != nil:
-		return false, "jq: " + err.Error()
-	case !matched:
-		return false, "jq: " + hook.Clip(strings.TrimSpace(f.JQ), 200)
-	}
-	return true, ""
 }

@@ -78,6 +78,9 @@ func (s *Server) renderSubscription(w http.ResponseWriter, r *http.Request, page
 	if err != nil {
 		return err
 	}
+	if v.Replays, err = s.Store.Replays(r.Context(), actor(r), sub.ID, shownReplays); err != nil {
+		return err
+	}
 	for _, code := range snippet.Verify(sub.Signing.Scheme) {
 		v.Snippets = append(v.Snippets, templates.VerifySnippet{Language: code.Language, Text: code.Text})
 	}

@@ -44,6 +44,7 @@ type server struct {
 	capture *capture.Handler
 	guard   *egress.Guard
 	worker  *delivery.Worker
+	replays *delivery.Replays
 	alerts  *delivery.Alerts
 	web     *web.Server
 	http    *http.Server
@@ -104,7 +105,8 @@ func (s *server) open(ctx context.Context) (err error) {
 			s.hub.Arrived(requests)
 			s.worker.Captured(requests)
 		},
-		OnQueue: func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
+		OnQueue:    func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
+		OnReplay:   func() { s.replays.Notify() },
 		OnDelivery: func(news []hook.DeliveryNews) { s.hub.Delivered(news) },
 		OnPrune: func(captureURL, upTo hook.ID) {
 			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
@@ -141,6 +143,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	s.worker = delivery.New(delivery.Options{
 		Store: s.store, Guard: s.guard, Version: version(), OnChange: s.alerts.Changed, Log: s.log,
 	})
+	s.replays = delivery.NewReplays(s.store, s.log)
 	owner, err := s.firstUser(ctx)
 	if err != nil {
 		return err
@@ -199,11 +202,12 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 5)
+	done := make(chan error, 6)
 	go func() { done <- s.store.Run(background) }()
 	go func() { done <- s.hub.Run(background) }()
 	go func() { done <- s.web.Run(background) }()
 	go func() { done <- s.worker.Run(background) }()
+	go func() { done <- s.replays.Run(background) }()
 	go func() { done <- s.alerts.Run(background) }()
 	defer func() {
 		stop()

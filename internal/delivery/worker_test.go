@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type house struct {
 	url     hook.CaptureURL
 	changes chan store.Changed
 	news    chan hook.DeliveryNews
+	replays atomic.Pointer[delivery.Replays]
 	stop    func() // ends the worker and waits for it
 }
 
@@ -51,6 +53,11 @@ func openHouse(t testing.TB, opts store.Options) *house {
 			case h.news <- n:
 			default:
 			}
+		}
+	}
+	opts.OnReplay = func() {
+		if job := h.replays.Load(); job != nil {
+			job.Notify()
 		}
 	}
 	opts.OnCommit = func(requests []*hook.Request) { worker.Captured(requests) }

@@ -72,6 +72,7 @@ const (
 	MaxSendingBytes        = 128 << 20 // bodies of those
 	MaxOneOffTargets       = 10        // of one resend
 	MaxSelected            = 200       // requests resent at once
+	MaxReplayAhead         = 1000      // unfinished deliveries of a subscription beyond which a replay waits
 	MaxEditedBody          = 1 << 20   // bytes of a body edited in the dashboard
 
 	// Accounts.

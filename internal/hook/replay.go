@@ -39,3 +39,15 @@ type Replay struct {
 	CreatedAt      time.Time
 	FinishedAt     time.Time // when all deliveries were made, or it was cancelled; zero = running
 }
+
+// Validate returns an Invalid error that names every mistake.
+func (r *Replay) Validate() error {
+	var v invalid
+	if !r.Until.IsZero() && !r.Until.After(r.Since) {
+		v.add("until", "must be after since")
+	}
+	if r.Rate != 0 && (r.Rate < MinRate || r.Rate > MaxRate) {
+		v.add("rate_per_second", "must be between %g and %d", MinRate, MaxRate)
+	}
+	return v.err()
+}

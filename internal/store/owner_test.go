@@ -13,6 +13,7 @@ import (
 
 // owned is what one user has.
 type owned struct {
+	replay       hook.ID
 	user         hook.User
 	url          hook.CaptureURL
 	request      hook.ID
@@ -112,6 +113,18 @@ var ofActor = map[string]struct {
 	"ResendDelivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.ResendDelivery(ctx, actor, "a@example.com", o.delivery))
 	}},
+	"CreateReplay": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.CreateReplay(ctx, actor, &hook.Replay{SubscriptionID: o.subscription.ID})
+	}},
+	"Replay": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Replay(ctx, actor, o.replay))
+	}},
+	"Replays": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Replays(ctx, actor, o.subscription.ID, 10))
+	}},
+	"CancelReplay": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.CancelReplay(ctx, actor, o.replay, "cancelled"))
+	}},
 	"Refusals": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.Refusals(ctx, actor, o.request))
 	}},
@@ -153,6 +166,9 @@ func TestOnlyOwnersSee(t *testing.T) {
 				found, err := s.Due(t.Context(), store.Queue{Subscription: o.subscription.ID, Now: time.Now(), Limit: 1})
 				must(t, err)
 				o.delivery = found.Claims[0].ID
+				replay := hook.Replay{SubscriptionID: o.subscription.ID}
+				must(t, s.CreateReplay(t.Context(), hook.System, &replay))
+				o.replay = replay.ID
 				o.token = hook.Token{UserID: o.user.ID, Name: "a"}
 				must(t, s.CreateToken(t.Context(), &o.token, [32]byte{byte(o.token.UserID), byte(o.token.UserID >> 8), byte(o.token.UserID >> 20)}))
 				return o

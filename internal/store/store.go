@@ -37,6 +37,8 @@ type Options struct {
 	OnQueue func(subscriptions []hook.ID)
 	// OnDelivery tells of deliveries that were made or have changed, once that is on disk. It must not block.
 	OnDelivery func([]hook.DeliveryNews)
+	// OnReplay tells that a replay was started. It must not block.
+	OnReplay func()
 	// OnPrune tells that retention removed the requests of a capture URL up to an id. It must not block.
 	OnPrune func(captureURL, upTo hook.ID)
 	// OnRemove tells that retention removed requests of a capture URL, and left older ones that have not been delivered yet. It

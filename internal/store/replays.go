@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+const replayColumns = `id, capture_url_id, subscription_id, state, since, until, filter, rate, total, queued, done, failed, up_to,
+	cursor, made_by, reason, created_at, finished_at`
+
+func scanReplay(row scanner) (r hook.Replay, err error) {
+	var since, until, created, finished int64
+	var filter string
+	err = row.Scan(&r.ID, &r.CaptureURLID, &r.SubscriptionID, &r.State, &since, &until, &filter, &r.Rate, &r.Count, &r.Queued, &r.Done,
+		&r.Failed, &r.UpTo, &r.Cursor, &r.By, &r.Reason, &created, &finished)
+	if err != nil {
+		return r, err
+	}
+	r.Since, r.Until, r.CreatedAt, r.FinishedAt = fromMicros(since), fromMicros(until), fromMicros(created), fromMicros(finished)
+	r.Filter, err = decodeFilter(filter)
+	return r, err
+}
+
+// CreateReplay starts a replay of what its capture URL has by now, and sets its ID, CaptureURLID, UpTo and CreatedAt.
+// NotFound when the actor may not see the subscription.
+func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Replay) error {
+	err := s.do(ctx, func(tx *sql.Tx) error {
+		e, err := s.visibleSub(actor, r.SubscriptionID)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		if r.ID, err = s.newID(ctx, tx, "replays", now); err != nil {
+			return err
+		}
+		r.CaptureURLID, r.UpTo = e.url.id, e.url.getStats().LastRequestID
+		r.CreatedAt, r.State = now.UTC().Truncate(time.Microsecond), hook.ReplayRunning
+		_, err = tx.ExecContext(ctx, "INSERT INTO replays ("+replayColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10, 0, $11, '', $12, 0)`,
+			r.ID, r.CaptureURLID, r.SubscriptionID, int(r.State), micros(r.Since), micros(r.Until), encodeFilter(r.Filter), r.Rate, r.Count,
+			r.UpTo, r.By, micros(r.CreatedAt))
+		return err
+	})
+	if err == nil {
+		s.tellReplay()
+	}
+	return err
+}
+
+func (s *Store) tellReplay() {
+	if s.opts.OnReplay != nil {
+		s.opts.OnReplay()
+	}
+}
+
+// Replay returns one replay.
+func (s *Store) Replay(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Replay, error) {
+	r, err := queryOne(ctx, s.read, "replay", scanReplay, "SELECT "+replayColumns+" FROM replays WHERE id = $1", id)
+	if err != nil {
+		return r, err
+	}
+	if _, err := s.visible(actor, r.CaptureURLID); err != nil {
+		return hook.Replay{}, notFound("replay")
+	}
+	return r, nil
+}
+
+// Replays returns the newest replays into a subscription, newest first, at most limit.
+func (s *Store) Replays(ctx context.Context, actor hook.Actor, subscription hook.ID, limit int) ([]hook.Replay, error) {
+	if _, err := s.visibleSub(actor, subscription); err != nil {
+		return nil, err
+	}
+	return queryAll(ctx, s.read, scanReplay, "SELECT "+replayColumns+" FROM replays WHERE subscription_id = $1 ORDER BY id DESC LIMIT $2",
+		subscription, limit)
+}
+
+// RunningReplays returns the replays that have deliveries to make, oldest first.
+func (s *Store) RunningReplays(ctx context.Context) ([]hook.Replay, error) {
+	return queryAll(ctx, s.read, scanReplay, "SELECT "+replayColumns+" FROM replays WHERE state = 0 ORDER BY id")
+}
+
+// EachReplayable calls f with the requests of a replay behind its cursor, oldest first and at most limit of them, until f
+// returns false. It does not look at the filter.
+func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(*hook.Request) bool) error {
+	u, err := s.visible(hook.System, r.CaptureURLID)
+	if err != nil {
+		return err
+	}
+	until := int64(1<<63 - 1)
+	if !r.Until.IsZero() {
+		until = micros(r.Until)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+` FROM requests
+		WHERE capture_url_id = $1 AND id > $2 AND id <= $3 AND received_at >= $4 AND received_at < $5 ORDER BY id LIMIT $6`,
+		r.CaptureURLID, max(r.Cursor, u.clearedUpTo()), r.UpTo, micros(r.Since), until, limit)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		request, err := scanRequest(rows)
+		if err != nil {
+			return err
+		}
+		if !f(request) {
+			return nil
+		}
+	}
+	return rows.Err()
+}
+
+// AdvanceReplay makes the deliveries of some requests of a replay and moves its cursor, in one transaction: however often the
+// process dies, none is made twice and none is left out. Requests that are gone by now are left out. done ends the replay.
+// Conflict when it has been ended, or advanced, since r was read.
+func (s *Store) AdvanceReplay(ctx context.Context, r *hook.Replay, cursor hook.ID, requests []hook.ID, done bool) error {
+	var made []newDelivery
+	return s.do(ctx, func(tx *sql.Tx) error {
+		made = made[:0]
+		for _, id := range requests {
+			_, err := s.resendable(ctx, tx, hook.System, hook.Resend{RequestID: id, SubscriptionID: r.SubscriptionID})
+			if hook.Is(err, hook.NotFound) && s.urls.load().subs[r.SubscriptionID] != nil {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			made = append(made, newDelivery{Delivery: hook.Delivery{
+				RequestID: id, CaptureURLID: r.CaptureURLID, SubscriptionID: r.SubscriptionID, Trigger: hook.TriggerManual, By: r.By,
+				Retry: true, ReplayID: r.ID,
+			}})
+		}
+		state, finished := hook.ReplayRunning, int64(0)
+		if done {
+			state, finished = hook.ReplayDone, time.Now().UnixMicro()
+		}
+		result, err := tx.ExecContext(ctx, `UPDATE replays SET cursor = $3, queued = queued + $4, state = $5, finished_at = $6
+			WHERE id = $1 AND state = 0 AND cursor = $2`, r.ID, r.Cursor, cursor, len(made), int(state), finished)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return cmpErr(err, hook.Errorf(hook.Conflict, "This replay is not running any more."))
+		}
+		return s.insertDeliveries(ctx, tx, made)
+	}, func() { s.queued(made) })
+}
+
+func cmpErr(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// CancelReplay ends a running replay, with a reason in words, and cancels those of its deliveries that are not finished.
+// Conflict when it was cancelled before, or is done and has nothing unfinished.
+func (s *Store) CancelReplay(ctx context.Context, actor hook.Actor, id hook.ID, reason string) (hook.Replay, error) {
+	r, err := s.Replay(ctx, actor, id)
+	if err != nil {
+		return r, err
+	}
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, "UPDATE replays SET state = $2, reason = $3, finished_at = $4 WHERE id = $1 AND state < 2 AND (state = 0 OR queued > done + failed)",
+			id, int(hook.ReplayCancelled), reason, time.Now().UnixMicro())
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 0 {
+			return cmpErr(err, hook.Errorf(hook.Conflict, "This replay has come to its end already."))
+		}
+		return nil
+	})
+	for more := err == nil; more && err == nil; {
+		more, err = s.cancelReplayed(ctx, &r, reason)
+	}
+	if err != nil {
+		return r, err
+	}
+	return s.Replay(ctx, actor, id)
+}
+
+// cancelReplayed cancels some of the unfinished deliveries of a replay and reports whether there may be more.
+func (s *Store) cancelReplayed(ctx context.Context, r *hook.Replay, reason string) (more bool, err error) {
+	b := s.newBatch()
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		b.tx = tx
+		found, err := queryAll(ctx, tx, scanClaim, "SELECT "+claimColumns+` FROM deliveries d
+			WHERE d.subscription_id = $1 AND d.state < 2 AND d.replay_id = $2 AND d.id > $3 LIMIT $4`,
+			r.SubscriptionID, r.ID, s.discardedUpTo(r.SubscriptionID), hurried)
+		if err != nil {
+			return err
+		}
+		more = len(found) == hurried
+		for i := range found {
+			_, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = $2, reason = $3, lease = 0, next_at = 0 WHERE id = $1",
+				found[i].ID, int(hook.Cancelled), reason)
+			if err != nil {
+				return err
+			}
+			if e := s.urls.load().subs[r.SubscriptionID]; e != nil {
+				b.count(e, Result{Next: hook.Next{State: hook.Cancelled}}, true)
+			}
+			b.tell(&found[i], hook.Cancelled)
+		}
+		return b.save(ctx)
+	}, b.apply)
+	s.tellQueue(r.SubscriptionID)
+	return more, err
+}

@@ -1,0 +1,183 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/filter"
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/templates"
+)
+
+const (
+	shownReplays = 5    // on the page of a subscription
+	countPage    = 1000 // requests that are counted in one query
+	countTime    = 10 * time.Second
+)
+
+func replayPath(id hook.ID) string { return "/replays/" + id.Text(hook.ReplayPrefix) }
+
+// countReplay checks a replay and sets its Count to the number of stored requests that it would send.
+func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay) error {
+	sub, err := s.Store.Subscription(ctx, by, r.SubscriptionID)
+	if err != nil {
+		return err
+	}
+	r.CaptureURLID = sub.CaptureURLID
+	sub.Filter = r.Filter
+	if err := joinInvalid(r.Validate(), s.checkFilter(&sub.Subscription)); err != nil {
+		return err
+	}
+	r.Filter.Normalize()
+	match, err := filter.NewMatcher(r.Filter)
+	if err != nil {
+		return fieldError("filter.jq", err.Error())
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	seen := *r
+	seen.UpTo, r.Count = 1<<63-1, 0
+	for looked := countPage; looked == countPage; {
+		looked = 0
+		err := s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request) bool {
+			looked++
+			seen.Cursor = request.ID
+			if ok, _ := match.Match(ctx, request); ok {
+				r.Count++
+			}
+			return ctx.Err() == nil
+		})
+		if err == nil {
+			err = ctx.Err()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return hook.Errorf(hook.Unavailable, "Counting took longer than %s: choose a shorter time with since and until.", countTime)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newReplayPage: GET /subscriptions/{id}/replay
+func (s *Server) newReplayPage(w http.ResponseWriter, r *http.Request) error {
+	page, _, sub, err := s.ownSubscription(r, "Replay")
+	if err != nil {
+		return err
+	}
+	form := templates.ReplayForm{Filter: subscriptionForm(sub.Subscription)}
+	return s.render(w, r, http.StatusOK, templates.NewReplay(page, sub, form))
+}
+
+// startReplay: POST /subscriptions/{id}/replay counts first, and starts when the count has been shown.
+func (s *Server) startReplay(w http.ResponseWriter, r *http.Request) error {
+	page, _, sub, err := s.ownSubscription(r, "Replay")
+	if err != nil {
+		return err
+	}
+	form := templates.ReplayForm{
+		Filter: typedSubscriptionForm(r.PostForm, templates.SubscriptionForm{}),
+		Since:  r.PostForm.Get("since"), Until: r.PostForm.Get("until"), Rate: r.PostForm.Get("rate"),
+	}
+	action := r.PostForm.Get("action")
+	if action == "more" {
+		form.Filter.Conditions = append(form.Filter.Conditions, templates.ConditionRow{})
+		return s.render(w, r, http.StatusOK, templates.NewReplay(page, sub, form))
+	}
+	replay := hook.Replay{SubscriptionID: sub.ID, By: user(r).Email}
+	if err = readReplayForm(r.PostForm, &replay); err == nil {
+		err = s.countReplay(r.Context(), actor(r), &replay)
+	}
+	if err != nil {
+		fields, other := fieldErrors(err)
+		if other != nil {
+			return other
+		}
+		form.Filter.Errors = fields
+		return s.render(w, r, http.StatusUnprocessableEntity, templates.NewReplay(page, sub, form))
+	}
+	form.Count = &replay.Count
+	if action != "start" || replay.Count == 0 {
+		return s.render(w, r, http.StatusOK, templates.NewReplay(page, sub, form))
+	}
+	if err := s.Store.CreateReplay(r.Context(), actor(r), &replay); err != nil {
+		return err
+	}
+	s.flash(r, "The replay has begun.")
+	return s.redirect(w, r, replayPath(replay.ID))
+}
+
+// readReplayForm sets what was typed; the error names the fields that cannot be read.
+func readReplayForm(typed url.Values, replay *hook.Replay) error {
+	replay.Filter = hook.Filter{
+		Any: typed.Get("join") == "any", Conditions: typedConditions(typed), JQ: strings.TrimSpace(typedText(typed.Get("jq"))),
+	}
+	var errs []error
+	for name, to := range map[string]*time.Time{"since": &replay.Since, "until": &replay.Until} {
+		t, err := typedTime(typed.Get(name))
+		if err != nil {
+			errs = append(errs, fieldError(name, "is not a time like 2026-01-31T14:05"))
+		}
+		*to = t
+	}
+	if rate := strings.TrimSpace(typed.Get("rate")); rate != "" {
+		v, err := strconv.ParseFloat(rate, 64)
+		if err != nil {
+			errs = append(errs, fieldError("rate_per_second", "is not a number"))
+		}
+		replay.Rate = v
+	}
+	return joinInvalid(errs...)
+}
+
+// typedTime reads what browsers send for <input type="datetime-local">, as a time in UTC.
+func typedTime(text string) (t time.Time, err error) {
+	text = strings.TrimSuffix(strings.TrimSpace(text), "Z")
+	if text == "" {
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02 15:04:05", "2006-01-02"} {
+		if t, err = time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return t, err
+}
+
+// replayPage: GET /replays/{id}
+func (s *Server) replayPage(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id", hook.ReplayPrefix)
+	if err != nil {
+		return err
+	}
+	replay, err := s.Store.Replay(r.Context(), actor(r), id)
+	if err != nil {
+		return err
+	}
+	r.SetPathValue("id", replay.SubscriptionID.Text(hook.SubscriptionPrefix))
+	page, u, sub, err := s.ownSubscription(r, "Replay")
+	if err != nil {
+		return err
+	}
+	page.Live = deliveriesLive(u.ID)
+	return s.render(w, r, http.StatusOK, templates.ReplayPage(page, sub, replay))
+}
+
+// cancelReplay: POST /replays/{id}/cancel
+func (s *Server) cancelReplay(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id", hook.ReplayPrefix)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.CancelReplay(r.Context(), actor(r), id, "cancelled by "+user(r).Email); err != nil {
+		return err
+	}
+	s.flash(r, "The replay is cancelled.")
+	return s.redirect(w, r, replayPath(id))
+}
