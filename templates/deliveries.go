@@ -110,6 +110,14 @@ func outcomeText(o hook.Outcome) string {
 	return word
 }
 
+// shortOutcome is an outcome where there is little room: "✓ 200", "‖ held".
+func shortOutcome(o hook.Outcome) string {
+	if words := strings.Fields(outcomeText(o)); len(words) > 1 {
+		return stateMark(o.State) + " " + words[1]
+	}
+	return stateMark(o.State) + " " + o.State.String()
+}
+
 // whyAndWhen says why a delivery is where it is, and when something happens next.
 func whyAndWhen(p Page, d *hook.Delivery) string {
 	text := d.Reason

@@ -87,7 +87,7 @@ func everyPage(t *testing.T) []checkedPage {
 	long := strings.Repeat("averylongwordwithoutanyspace", 3)
 	fresh := start(t, "HOOKKEEPER_ADMIN_EMAIL=", "HOOKKEEPER_ADMIN_PASSWORD=", "HOOKKEEPER_API_TOKEN=")
 	empty := start(t)
-	full := start(t, "HOOKKEEPER_KEEP_REQUESTS=100000")
+	full := start(t, "HOOKKEEPER_KEEP_REQUESTS=100000", allowLoopback)
 	guest := func(s *server) *tab {
 		p := open(t, s)
 		p.excuse("Failed to load resource") // error pages are pages too
@@ -106,7 +106,52 @@ func everyPage(t *testing.T) []checkedPage {
 	page := "/urls/" + u.ID
 	request := func(id string) string { return page + "/requests/" + id }
 	object := send("POST", "application/json", `{"a":[1,true,null,"`+long+`"],"b":{"c":{}},"`+long+`":1}`)
+	g := newReceiver(t)
+	g.status.Store(http.StatusInternalServerError)
+	failing := full.subscribe(u, g.URL+"/"+long, map[string]any{
+		"name": long, "filter": map[string]any{"all": []any{map[string]any{"field": "header.X-" + long, "op": "contains", "value": long}}},
+		"headers": []any{map[string]any{"name": "X-" + long, "value": long}},
+	})
+	full.subscribe(u, g.URL, map[string]any{"name": "Shop"})
+	delivered := send("POST", "application/json", `{"a":1}`)
+	first := full.delivery(delivered, "waiting")
+	var replay struct{ ID string }
+	full.api("POST", "/api/v1/subscriptions/"+failing+"/replays", map[string]any{"rate_per_second": 0.01}, http.StatusCreated, &replay)
 	pages := []checkedPage{
+		{"no subscriptions", in, "/urls/" + other.ID + "/subscriptions", 200, nil},
+		{"subscriptions", in, page + "/subscriptions", 200, nil},
+		{"new subscription", in, page + "/subscriptions/new", 200, nil},
+		{"new subscription with mistakes", in, page + "/subscriptions/new", 200, func(p *tab) {
+			p.run(`document.querySelector("form.form").noValidate = true`)
+			p.click(`form.form button[value="save"]`)
+			p.until(`document.querySelector(".problem") !== null`)
+		}},
+		{"filter tried", in, "/subscriptions/" + failing + "/edit", 200, func(p *tab) {
+			p.run(`document.querySelector("button[value=dry-run]").click()`)
+			p.until(`document.querySelector(".dry-run") !== null`)
+		}},
+		{"subscription", in, "/subscriptions/" + failing, 200, func(p *tab) { p.wantState("Live") }},
+		{"discard", in, "/subscriptions/" + failing + "/discard", 200, nil},
+		{"delete a subscription", in, "/subscriptions/" + failing + "/delete", 200, nil},
+		{"replay form", in, "/subscriptions/" + failing + "/replay", 200, func(p *tab) {
+			p.click(`button[value="count"]`)
+			p.until(`document.querySelector(".notice") !== null`)
+		}},
+		{"replay", in, "/replays/" + replay.ID, 200, func(p *tab) { p.wantState("Live") }},
+		{"deliveries", in, page + "/deliveries", 200, func(p *tab) { p.wantState("Live") }},
+		{"deliveries in no state", in, page + "/deliveries?state=cancelled", 200, func(p *tab) { p.wantState("Live") }},
+		{"delivery", in, "/deliveries/" + first, 200, func(p *tab) { p.wantState("Live") }},
+		{"deliveries of a request", in, request(delivered) + "?tab=deliveries", 200, func(p *tab) { p.wantState("Live") }},
+		{"resend with mistakes", in, request(delivered) + "?tab=deliveries", 200, func(p *tab) {
+			p.run(`document.querySelector('form[action$="/resend"]').requestSubmit()`)
+			p.until(`document.querySelector(".problem") !== null`)
+		}},
+		{"resent", in, request(delivered) + "?tab=deliveries", 200, func(p *tab) {
+			p.run(`document.querySelectorAll("[name=subscription]").forEach((box) => box.checked = true)`)
+			p.run(`document.querySelector('form[action$="/resend"]').requestSubmit()`)
+			p.until(`document.getElementById("resent") !== null`)
+		}},
+		{"edit and resend", in, request(delivered) + "/edit", 200, nil},
 		{"setup", setup, fresh.setupLink(), 200, nil},
 		{"setup without its link", setup, "/setup", 403, nil},
 		{"login", out, "/login", 200, nil},

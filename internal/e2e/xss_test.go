@@ -244,9 +244,13 @@ func TestHugeContent(t *testing.T) {
 func wantNoSideScroll(p *tab) {
 	p.t.Helper()
 	width := eval[[]int](p, `[document.documentElement.scrollWidth, innerWidth]`)
-	if width[0] > width[1] {
-		p.t.Errorf("%s is %d pixels wide in a window of %d", eval[string](p, "location.pathname + location.search"), width[0], width[1])
+	if width[0] <= width[1] {
+		return
 	}
+	wide := eval[string](p, `[...document.querySelectorAll("main *")]
+		.filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".table-container"))
+		.map((e) => e.tagName + "." + e.className + "#" + e.id).slice(0, 8).join(" ")`)
+	p.t.Errorf("%s is %d pixels wide in a window of %d because of: %s", eval[string](p, "location.pathname + location.search"), width[0], width[1], wide)
 }
 
 // TestAnswerCannotRun configures an answer that is a script or a page with one, on the dashboard's own origin. Whoever
