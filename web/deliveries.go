@@ -163,7 +163,7 @@ func (s *Server) resendRequest(w http.ResponseWriter, r *http.Request) error {
 	for _, text := range r.PostForm["subscription"] {
 		sub, err := s.referredSubscription(r, "subscription", text)
 		if err != nil {
-			return err
+			return s.refuseResend(w, r, r.PostForm.Get("target_url"), err)
 		}
 		resends = append(resends, hook.Resend{RequestID: request.ID, SubscriptionID: sub.ID, Retry: r.PostForm.Get("retry") == "true"})
 	}

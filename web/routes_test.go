@@ -26,8 +26,10 @@ var publicRoutes = []string{
 // address fills a pattern with ids and returns method and path.
 func address(pattern string, ids map[string]string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	for _, prefix := range []string{"/urls/", "/api/v1/capture-urls/", "/api/v1/requests/", "/settings/tokens/", "/settings/users/"} {
-		path = strings.Replace(path, prefix+"{id}", prefix+ids[prefix], 1)
+	for prefix, id := range ids {
+		if rest, ok := strings.CutPrefix(path, prefix+"{id}"); ok {
+			path = prefix + id + rest
+		}
 	}
 	path = strings.Replace(path, "{rid}", ids["/api/v1/requests/"], 1)
 	path = strings.Replace(path, "{name...}", "none.css", 1)
@@ -53,12 +55,47 @@ func (s *site) objects(u hook.User) map[string]string {
 	if err := s.store.CreateToken(s.t.Context(), &tok, [32]byte{byte(u.ID), byte(u.ID >> 8), 1}); err != nil {
 		s.t.Fatal(err)
 	}
+	sub := storetest.Subscription(s.t, s.store, captureURL.ID)
+	made, err := s.store.Resend(s.t.Context(), hook.System, u.Email, hook.Resend{RequestID: request.ID, SubscriptionID: sub.ID})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	replay := hook.Replay{SubscriptionID: sub.ID}
+	if err := s.store.CreateReplay(s.t.Context(), hook.System, &replay); err != nil {
+		s.t.Fatal(err)
+	}
 	return map[string]string{
-		"/urls/":                captureURL.ID.Text(hook.CaptureURLPrefix),
-		"/api/v1/capture-urls/": captureURL.ID.Text(hook.CaptureURLPrefix),
-		"/api/v1/requests/":     request.ID.Text(hook.RequestPrefix),
-		"/settings/tokens/":     tok.ID.Text(hook.TokenPrefix),
-		"/settings/users/":      u.ID.Text(hook.UserPrefix),
+		"/subscriptions/":        sub.ID.Text(hook.SubscriptionPrefix),
+		"/api/v1/subscriptions/": sub.ID.Text(hook.SubscriptionPrefix),
+		"/deliveries/":           made[0].ID.Text(hook.DeliveryPrefix),
+		"/api/v1/deliveries/":    made[0].ID.Text(hook.DeliveryPrefix),
+		"/replays/":              replay.ID.Text(hook.ReplayPrefix),
+		"/api/v1/replays/":       replay.ID.Text(hook.ReplayPrefix),
+		"/urls/":                 captureURL.ID.Text(hook.CaptureURLPrefix),
+		"/api/v1/capture-urls/":  captureURL.ID.Text(hook.CaptureURLPrefix),
+		"/api/v1/requests/":      request.ID.Text(hook.RequestPrefix),
+		"/settings/tokens/":      tok.ID.Text(hook.TokenPrefix),
+		"/settings/users/":       u.ID.Text(hook.UserPrefix),
+	}
+}
+
+func mustID(t *testing.T, prefix, text string) hook.ID {
+	t.Helper()
+	id, ok := hook.ParseID(prefix, text)
+	if !ok {
+		t.Fatalf("no id: %q", text)
+	}
+	return id
+}
+
+// TestAddressesAreWhole: every object that a route names is one that the tests below have.
+func TestAddressesAreWhole(t *testing.T) {
+	s := newSite(t)
+	ids := s.objects(s.user(true))
+	for _, rt := range s.web.routes {
+		if _, path := address(rt.pattern, ids); strings.Contains(path, "{") {
+			t.Errorf("%s: no id for it", rt.pattern)
+		}
 	}
 }
 
@@ -122,6 +159,12 @@ func TestRoutesOfOtherUsers(t *testing.T) {
 	}
 	if tried < 10 {
 		t.Errorf("only %d routes have an id", tried)
+	}
+	if d, _, err := s.store.Delivery(t.Context(), hook.System, mustID(t, hook.DeliveryPrefix, ids["/deliveries/"])); err != nil || d.State != hook.Pending {
+		t.Errorf("the delivery after a stranger tried everything: %s, %v", d.State, err)
+	}
+	if r, err := s.store.Replay(t.Context(), hook.System, mustID(t, hook.ReplayPrefix, ids["/replays/"])); err != nil || r.State != hook.ReplayRunning {
+		t.Errorf("the replay after a stranger tried everything: %s, %v", r.State, err)
 	}
 	id, _ := hook.ParseID(hook.CaptureURLPrefix, ids["/urls/"])
 	u, err := s.store.CaptureURL(t.Context(), hook.Actor{UserID: owner.ID}, id)

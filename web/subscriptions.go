@@ -295,6 +295,9 @@ func (s *Server) rotateSecretForm(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	if _, err := s.Store.Subscription(r.Context(), actor(r), id); err != nil {
+		return err
+	}
 	hours, err := strconv.ParseFloat(strings.TrimSpace(r.PostForm.Get("overlap_hours")), 64)
 	if err != nil || hours < 0 || hours > maxOverlap.Hours() {
 		return hook.Errorf(hook.Invalid, "The overlap has to be a number of hours from 0 to %d.", int(maxOverlap.Hours()))
