@@ -16,6 +16,7 @@ const (
 	lookEvery  = time.Minute            // how often every queue is looked at, whatever was told
 	retryStore = 500 * time.Millisecond // when the store failed
 	parallelJQ = 2                      // programs that run at a time
+	giveWay    = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
 )
 
 // Options are the parts of a Worker.
@@ -98,11 +99,29 @@ func (w *Worker) Run(ctx context.Context) error {
 			looked = now
 			w.wakeAll(ctx)
 		}
+		began := time.Now()
 		next := w.turn(ctx)
+		if w.Store.Busy() && !w.rest(ctx, time.Until(began.Add(giveWay))) {
+			w.stop()
+			return nil
+		}
 		if all := looked.Add(lookEvery); next.IsZero() || all.Before(next) {
 			next = all
 		}
 		timer.Reset(time.Until(next))
+	}
+}
+
+// rest leaves the machine to captures: those who sent them wait for their answers, while deliveries can catch up later. It
+// reports whether ctx goes on.
+func (w *Worker) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

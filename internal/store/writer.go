@@ -31,19 +31,32 @@ type writer struct {
 
 	deliveryIDs hook.IDs
 
-	mu      sync.Mutex
-	groups  []*group // the last one is open, the others are full
-	waiting int      // captures in groups
-	jobs    []*job
-	target  int // wake the gathering writer when this many captures wait
-	stopped bool
+	mu        sync.Mutex
+	groups    []*group // the last one is open, the others are full
+	waiting   int      // captures in groups
+	jobs      []*job
+	target    int       // wake the gathering writer when this many captures wait
+	senders   int       // concurrency seen lately; only the goroutine writes it
+	committed time.Time // the last group
+	stopped   bool
 
 	wake    chan struct{} // something was handed in
 	gather  chan struct{} // target was reached
 	done    chan struct{} // the goroutine has ended
-	senders int           // concurrency seen lately
 	broken  bool          // the connection cannot be trusted any more
 	version int64         // PRAGMA data_version of what the index was read from; see noticeOthers
+}
+
+const (
+	busySenders = 32                    // how many captures at a time make the store Busy
+	busyFor     = 20 * time.Millisecond // after such a commit
+)
+
+// Busy reports whether many captures have been coming at a time until now.
+func (s *Store) Busy() bool {
+	s.writer.mu.Lock()
+	defer s.writer.mu.Unlock()
+	return s.writer.senders >= busySenders && time.Since(s.writer.committed) < busyFor
 }
 
 // unknownVersion is no version of a database.
@@ -264,8 +277,9 @@ func (w *writer) commitGroup() bool {
 	}
 	w.mu.Lock()
 	seen := len(g.captures) + w.waiting
-	w.mu.Unlock()
 	w.senders = max(seen, w.senders-w.senders/8-1)
+	w.committed = time.Now()
+	w.mu.Unlock()
 	return true
 }
 

@@ -4,8 +4,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,6 +65,44 @@ func TestCaptureMeansOnDisk(t *testing.T) {
 	}
 	slices.Sort(got)
 	wantEqual(t, "what is there after a restart", got, want)
+}
+
+// TestBusyUnderLoad has a store tell of many senders while they send, and of one never, nor of many that went away.
+func TestBusyUnderLoad(t *testing.T) {
+	var s *store.Store
+	var busy atomic.Bool
+	s = storetest.Open(t, store.Options{OnCommit: func([]*hook.Request) {
+		if s.Busy() {
+			busy.Store(true)
+		}
+	}})
+	u := storetest.CaptureURL(t, s)
+	for range 50 {
+		must(t, s.Capture(storetest.Request(u.ID, 10)))
+	}
+	if busy.Load() || s.Busy() {
+		t.Error("one sender makes the store busy")
+	}
+	var wg sync.WaitGroup
+	for range 128 {
+		wg.Go(func() {
+			for range 20 {
+				if err := s.Capture(storetest.Request(u.ID, 10)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for deadline := time.Now().Add(10 * time.Second); s.Busy(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("the store is busy with nothing")
+		}
+	}
+	closeStore(t, s) // OnCommit is not called any more
+	if !busy.Load() {
+		t.Error("128 senders do not make the store busy")
+	}
 }
 
 // wantCounts holds the counts in memory to those on disk and to the rows themselves.
