@@ -123,8 +123,11 @@ func TestSubscriptionFormMistakes(t *testing.T) {
 		{"nothing", []string{"scheme", "standard"}, []string{"name", "target_url"}},
 		{"a private target", []string{"name", "a", "target_url", "http://10.0.0.1/"}, []string{"target_url"}},
 		{"no URL", []string{"name", "a", "target_url", hostile}, []string{"target_url"}},
-		{"numbers", []string{"name", "a", "target_url", "https://a.example", "timeout", "x", "max_attempts", "0", "concurrency", "1000", "rate", "-1"},
-			[]string{"max_attempts", "timeout", "rate", "concurrency"}},
+		{
+			"numbers",
+			[]string{"name", "a", "target_url", "https://a.example", "timeout", "x", "max_attempts", "0", "concurrency", "1000", "rate", "-1"},
+			[]string{"max_attempts", "timeout", "rate", "concurrency"},
+		},
 		{"jq", []string{"name", "a", "target_url", "https://a.example", "jq", ".a |"}, []string{"jq"}},
 		{"headers", []string{"name", "a", "target_url", "https://a.example", "headers", "no colon"}, []string{"headers"}},
 		{"backoff", []string{"name", "a", "target_url", "https://a.example", "backoff", "soon"}, []string{"backoff"}},

@@ -24,7 +24,9 @@ func (h *house) startReplays() (stop func()) {
 	go func() { done <- job.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		<-done
+		if err := <-done; err != nil {
+			h.t.Error(err)
+		}
 	})
 	h.t.Cleanup(stop)
 	return stop
