@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -126,6 +127,82 @@ func packages(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// dialling is how Go code opens a connection to somewhere, or makes what does.
+var dialling = []string{
+	"net.Dial", "net.DialTimeout", "net.DialTCP", "net.DialUDP", "net.DialIP", "net.DialUnix", "net.Dialer", "tls.Dial",
+	"tls.DialWithDialer", "tls.Dialer", "http.Client", "http.Transport", "http.DefaultClient", "http.DefaultTransport", "http.Get",
+	"http.Head", "http.Post", "http.PostForm", "httputil.ReverseProxy", "httputil.NewSingleHostReverseProxy", "smtp.Dial",
+	"smtp.SendMail", "rpc.Dial", "rpc.DialHTTP", "websocket.Dialer", "websocket.DefaultDialer", "syscall.Connect", "exec.Command",
+	"exec.CommandContext",
+}
+
+// TestOnlyTheGuardDials: no part of the product but internal/egress opens connections. The one exception asks the server at the
+// address that it is itself configured with whether it is ready.
+func TestOnlyTheGuardDials(t *testing.T) {
+	t.Parallel()
+	guards := 0
+	for dir := range packages(t) {
+		if slices.Contains(testPackages, dir) {
+			continue
+		}
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			short, _ := filepath.Rel(root, path)
+			if strings.HasSuffix(path, "_test.go") || short == "internal/cli/healthcheck.go" {
+				continue
+			}
+			for _, use := range dials(t, path) {
+				if dir == "internal/egress" {
+					guards++
+				} else {
+					t.Errorf("%s: %s; only internal/egress may dial", short, use)
+				}
+			}
+		}
+	}
+	if guards == 0 {
+		t.Error("not even the guard is found to dial")
+	}
+}
+
+// dials returns where a file names what is in dialling, whatever it calls the package.
+func dials(t *testing.T, path string) (uses []string) {
+	t.Helper()
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]string{} // the last part of the import path, by the name in this file
+	for _, spec := range file.Imports {
+		full, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := full[strings.LastIndexByte(full, '/')+1:]
+		if spec.Name == nil {
+			named[last] = last
+			continue
+		}
+		named[spec.Name.Name] = last
+		if spec.Name.Name == "." {
+			uses = append(uses, "a dot import of "+full)
+		}
+	}
+	ast.Inspect(file, func(node ast.Node) bool {
+		if selector, ok := node.(*ast.SelectorExpr); ok {
+			if x, ok := selector.X.(*ast.Ident); ok && slices.Contains(dialling, named[x.Name]+"."+selector.Sel.Name) {
+				uses = append(uses, files.Position(selector.Pos()).String()+" has "+x.Name+"."+selector.Sel.Name)
+			}
+		}
+		return true
+	})
+	return uses
 }
 
 // TestTopLevel holds the top level to what the project's layout fixes.
