@@ -182,10 +182,10 @@ func apiQuery(r *http.Request, known ...string) (url.Values, error) {
 	}
 	for name, values := range query {
 		if !slices.Contains(known, name) {
-			return nil, hook.Errorf(hook.Malformed, "The query has a parameter that is not known.")
+			return nil, hook.Errorf(hook.Malformed, "The query has a parameter %.40q that is not known here.", name)
 		}
 		if len(values) > 1 {
-			return nil, hook.Errorf(hook.Malformed, "The query has a parameter more than once.")
+			return nil, hook.Errorf(hook.Malformed, "The query has the parameter %s more than once.", name)
 		}
 	}
 	return query, nil

@@ -2,6 +2,10 @@ package store_test
 
 import (
 	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -83,4 +87,55 @@ func BenchmarkCaptureRouted(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkClaim is what a turn of the worker costs, finding the next deliveries that are due and claiming them, beside many that
+// wait for their time: 20,000 of them, or 1,000,000 with HOOKKEEPER_TEST_LONG.
+func BenchmarkClaim(b *testing.B) {
+	waiting := 20_000
+	if os.Getenv("HOOKKEEPER_TEST_LONG") != "" {
+		waiting = 1_000_000
+	}
+	s := storetest.Open(b, store.Options{Keep: hook.Keep{Requests: 1000}})
+	u := storetest.CaptureURL(b, s)
+	sub := storetest.Subscription(b, s, u.ID)
+	var left atomic.Int64
+	left.Store(int64(waiting))
+	var senders sync.WaitGroup
+	for range 64 {
+		senders.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := s.Capture(storetest.Routed(u.ID, 100, sub.ID)); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	senders.Wait()
+	queue := store.Queue{Subscription: sub.ID, Now: time.Now(), Limit: 64}
+	var found, claimed []time.Duration
+	for b.Loop() {
+		begin := time.Now()
+		due, err := s.Due(b.Context(), queue)
+		if err != nil || len(due.Claims) != queue.Limit {
+			b.Fatalf("%d are due, %v", len(due.Claims), err)
+		}
+		found = append(found, time.Since(begin))
+		begin = time.Now()
+		turn, err := s.Record(b.Context(), store.Turn{Claims: due.Claims})
+		if err != nil || len(turn.Leased) != queue.Limit {
+			b.Fatalf("%d are claimed, %v", len(turn.Leased), err)
+		}
+		claimed = append(claimed, time.Since(begin))
+		if _, err := s.Record(b.Context(), store.Turn{Release: turn.Leased}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, took := range map[string][]time.Duration{"find": found, "claim": claimed} {
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, name+"-ms")
+	}
+	b.ReportMetric(float64(waiting), "waiting")
+	b.ReportMetric(0, "ns/op")
 }

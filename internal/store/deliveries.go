@@ -302,12 +302,18 @@ func (s *Store) OldestUnfinished(ctx context.Context, actor hook.Actor, subscrip
 	if err != nil {
 		return nil, err
 	}
-	found, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
-		"WHERE d.subscription_id = $1 AND d.state IN (0, 1) AND d.id > $2 ORDER BY d.id LIMIT 1", subscription, e.getStatus().discarded)
-	if err != nil || len(found) == 0 {
-		return nil, err
+	var oldest *hook.Delivery
+	for _, state := range []hook.State{hook.Pending, hook.Waiting} { // apart: IN would sort all of them
+		found, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
+			"WHERE d.subscription_id = $1 AND d.state = $2 AND d.id > $3 ORDER BY d.id LIMIT 1", subscription, state, e.getStatus().discarded)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 && (oldest == nil || found[0].ID < oldest.ID) {
+			oldest = &found[0]
+		}
 	}
-	return &found[0], nil
+	return oldest, nil
 }
 
 // RecentTargets returns the URLs that requests of a capture URL were last resent to by hand, newest first.
