@@ -22,7 +22,7 @@ func TestNoProxyOfTheEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { proxy.Close() })
+	t.Cleanup(func() { _ = proxy.Close() })
 	var connections atomic.Int64
 	go func() {
 		for {

@@ -37,7 +37,7 @@ func (z *zone) resolver(t *testing.T) *net.Resolver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -141,7 +141,7 @@ func TestNameServers(t *testing.T) {
 	if err != nil {
 		t.Skip("this system has no second loopback address: ", err)
 	}
-	outside.Listener.Close()
+	_ = outside.Listener.Close()
 	outside.Listener = listener
 	outside.Start()
 	t.Cleanup(outside.Close)
