@@ -16,6 +16,16 @@ type DeliveryList struct {
 	Older string // the path of the next page, "" on the last one
 }
 
+// finishedRows returns the deliveries that can be resent: the others are on their way.
+func finishedRows(rows []hook.Delivery) (finished []hook.Delivery) {
+	for _, d := range rows {
+		if d.State.Finished() {
+			finished = append(finished, d)
+		}
+	}
+	return finished
+}
+
 // DeliveryView is what the page of a delivery shows.
 type DeliveryView struct {
 	hook.Delivery

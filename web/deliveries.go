@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -99,6 +100,35 @@ func (s *Server) resendDelivery(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.flash(r, "Resent: this is the new delivery.")
 	return s.redirect(w, r, deliveryPath(made.ID))
+}
+
+// resendDeliveries: POST /deliveries/resend, with delivery (ids)
+func (s *Server) resendDeliveries(w http.ResponseWriter, r *http.Request) error {
+	texts := r.PostForm["delivery"]
+	if len(texts) == 0 || len(texts) > hook.MaxSelected {
+		return hook.Errorf(hook.Malformed, "Choose 1 to %d deliveries.", hook.MaxSelected)
+	}
+	ids := make([]hook.ID, len(texts))
+	for i, text := range texts {
+		id, ok := hook.ParseID(hook.DeliveryPrefix, text)
+		if !ok {
+			return errNoPage
+		}
+		ids[i] = id
+	}
+	made, err := s.Store.ResendDeliveries(r.Context(), actor(r), user(r).Email, ids...)
+	if err != nil {
+		return err
+	}
+	if len(made) == 0 {
+		return hook.Errorf(hook.Conflict, "None of these can be resent: their requests are not kept any more.")
+	}
+	said := strconv.Itoa(len(made)) + " resent."
+	if missed := len(ids) - len(made); missed > 0 {
+		said += " " + strconv.Itoa(missed) + " could not be: their requests are not kept any more."
+	}
+	s.flash(r, said)
+	return s.redirect(w, r, urlPath(made[0].CaptureURLID)+"/deliveries")
 }
 
 // cancelDelivery: POST /deliveries/{id}/cancel

@@ -97,6 +97,7 @@ func (s *Server) routeList() []route {
 		{"GET /urls/{id}/deliveries", users, noBody, s.deliveriesPage},
 		{"GET /deliveries/{id}", users, noBody, s.deliveryPage},
 		{"POST /deliveries/{id}/resend", users, noBody, s.resendDelivery},
+		{"POST /deliveries/resend", users, formBody, s.resendDeliveries},
 		{"POST /deliveries/{id}/cancel", users, noBody, s.cancelDelivery},
 
 		{"GET /settings", users, noBody, s.settingsPage},

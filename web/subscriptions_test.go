@@ -226,6 +226,42 @@ func TestSubscriptionButtons(t *testing.T) {
 	wantStatus(t, "deleted", d.get(path), http.StatusNotFound)
 }
 
+// TestResendOfAList: what a list of one state shows is sent again, as far as it may be seen and is kept.
+func TestResendOfAList(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	for range 3 {
+		if err := d.store.Capture(storetest.Routed(d.own.ID, 10, sub.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := urlPath(d.own.ID) + "/deliveries"
+	if len(d.get(path+"?state=waiting").parse(t).All(`form[action=/deliveries/resend]`)) != 0 {
+		t.Error("what is on its way can be resent")
+	}
+	d.follow(subscriptionPath(sub.ID) + "/discard")
+	list := d.get(path + "?state=cancelled").parse(t)
+	if text := list.One(`form[action=/deliveries/resend]`).Text(); !strings.Contains(text, "Resend 3 deliveries") {
+		t.Errorf("the button says %q", text)
+	}
+	var fields []string
+	for _, input := range list.All(`form[action=/deliveries/resend] input`) {
+		fields = append(fields, "delivery", input.Attr("value"))
+	}
+	theirs := newDash(t, guarded(t))
+	wantStatus(t, "of somebody else", theirs.post("/deliveries/resend", fields...), http.StatusConflict)
+	wantStatus(t, "of nothing", d.post("/deliveries/resend"), http.StatusBadRequest)
+	wantStatus(t, "of too many", d.post("/deliveries/resend", slices.Repeat(fields[:2], hook.MaxSelected+1)...), http.StatusBadRequest)
+	page := d.follow("/deliveries/resend", append(fields, "delivery", hook.ID(1).Text(hook.DeliveryPrefix))...)
+	if !strings.Contains(page.body, "3 resent. 1 could not be") {
+		t.Error("the page does not say what was resent")
+	}
+	if n := d.only().Counts; n.Unfinished != 3 || n.Cancelled != 3 {
+		t.Errorf("afterwards: %+v", n)
+	}
+}
+
 // TestResendFromDashboard: to a subscription, to a typed URL, and to both at once.
 func TestResendFromDashboard(t *testing.T) {
 	t.Parallel()

@@ -113,6 +113,13 @@ var ofActor = map[string]struct {
 	"ResendDelivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.ResendDelivery(ctx, actor, "a@example.com", o.delivery))
 	}},
+	"ResendDeliveries": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		made, err := s.ResendDeliveries(ctx, actor, "a@example.com", o.delivery)
+		if err == nil && len(made) == 0 {
+			return hook.Errorf(hook.NotFound, "left out")
+		}
+		return err
+	}},
 	"CreateReplay": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return s.CreateReplay(ctx, actor, &hook.Replay{SubscriptionID: o.subscription.ID})
 	}},

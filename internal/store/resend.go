@@ -19,6 +19,9 @@ func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends
 			}
 		}
 	}
+	if len(resends) == 0 {
+		return nil, nil
+	}
 	made := make([]newDelivery, len(resends))
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		for i, r := range resends {
@@ -43,13 +46,9 @@ func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends
 
 // ResendDelivery makes a new delivery of what another one sends, to the same target.
 func (s *Store) ResendDelivery(ctx context.Context, actor hook.Actor, by string, id hook.ID) (hook.Delivery, error) {
-	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+	r, err := s.sameAgain(ctx, id)
 	if err != nil {
 		return hook.Delivery{}, err
-	}
-	r := hook.Resend{RequestID: d.RequestID, SubscriptionID: d.SubscriptionID, Edit: d.Edit, Retry: true}
-	if d.SubscriptionID == 0 {
-		r.TargetURL, r.Retry, r.SignAs = d.TargetURL, d.Retry, d.SignAs
 	}
 	made, err := s.Resend(ctx, actor, by, r)
 	if err != nil {
@@ -58,19 +57,51 @@ func (s *Store) ResendDelivery(ctx context.Context, actor hook.Actor, by string,
 	return made[0], nil
 }
 
+// ResendDeliveries is ResendDelivery for many in one transaction. Those whose request or subscription is gone, or whose request was
+// not kept whole, are left out.
+func (s *Store) ResendDeliveries(ctx context.Context, actor hook.Actor, by string, ids ...hook.ID) ([]hook.Delivery, error) {
+	var resends []hook.Resend
+	for _, id := range ids {
+		r, err := s.sameAgain(ctx, id)
+		if err == nil {
+			_, err = s.resendable(ctx, s.read, actor, r)
+		}
+		switch {
+		case hook.Is(err, hook.NotFound) || hook.Is(err, hook.Conflict):
+		case err != nil:
+			return nil, err
+		default:
+			resends = append(resends, r)
+		}
+	}
+	return s.Resend(ctx, actor, by, resends...)
+}
+
+// sameAgain returns what sends the same as a delivery.
+func (s *Store) sameAgain(ctx context.Context, id hook.ID) (hook.Resend, error) {
+	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+	r := hook.Resend{RequestID: d.RequestID, SubscriptionID: d.SubscriptionID, Edit: d.Edit, Retry: true}
+	if d.SubscriptionID == 0 {
+		r.TargetURL, r.Retry, r.SignAs = d.TargetURL, d.Retry, d.SignAs
+	}
+	return r, err
+}
+
 // resendable returns the capture URL of a request that the actor may resend as r says.
-func (s *Store) resendable(ctx context.Context, tx *sql.Tx, actor hook.Actor, r hook.Resend) (captureURL hook.ID, err error) {
-	var flags int64
-	err = noRows(tx.QueryRowContext(ctx, "SELECT capture_url_id, flags FROM requests WHERE id = $1", r.RequestID).
-		Scan(&captureURL, &flags), "request")
+func (s *Store) resendable(ctx context.Context, from querier, actor hook.Actor, r hook.Resend) (captureURL hook.ID, err error) {
+	flags, err := queryAll(ctx, from, func(row scanner) (flags int64, err error) { return flags, row.Scan(&captureURL, &flags) },
+		"SELECT capture_url_id, flags FROM requests WHERE id = $1", r.RequestID)
 	if err != nil {
 		return 0, err
+	}
+	if len(flags) == 0 {
+		return 0, notFound("request")
 	}
 	u, err := s.visible(actor, captureURL)
 	if err != nil || r.RequestID <= u.clearedUpTo() {
 		return 0, notFound("request")
 	}
-	if flags&flagTruncated != 0 && r.Edit == nil {
+	if flags[0]&flagTruncated != 0 && r.Edit == nil {
 		return 0, hook.Errorf(hook.Conflict, "The body of this request was over the limit and was not kept: it cannot be sent again.")
 	}
 	for _, id := range []hook.ID{r.SubscriptionID, r.SignAs} {
