@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
@@ -126,6 +128,14 @@ func shortOutcome(o hook.Outcome) string {
 		return stateMark(o.State) + " " + words[1]
 	}
 	return stateMark(o.State) + " " + o.State.String()
+}
+
+// heldBy has the page of an unfinished delivery read again when its subscription changes, because that may hold it.
+func heldBy(d *hook.Delivery) templ.Attributes {
+	if d.State.Finished() || d.SubscriptionID == 0 {
+		return nil
+	}
+	return templ.Attributes{"data-live-subscription": d.SubscriptionID.Text(hook.SubscriptionPrefix)}
 }
 
 // whyAndWhen says why a delivery is where it is, and when something happens next.

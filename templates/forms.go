@@ -98,6 +98,7 @@ type URLItem struct {
 	Address string // https://hooks.example.com/in/slug
 	Owner   string // e-mail; "" for one's own
 	Unread  bool   // something arrived that the viewer has not seen
+	Subs    SubscriptionsNote
 
 	Unfinished int64  // deliveries that deleting would cancel; on pages of one capture URL
 	Full       string // why nothing more is taken, "" when it is; on such pages

@@ -29,13 +29,12 @@ type Inspector struct {
 	URL    URLItem
 	Keep   hook.Keep // in force, with the defaults filled in
 	List   RequestList
-	Unread bool // there is something that the viewer has not seen
-	Subs   SubscriptionsNote
+	Unread bool    // there is something that the viewer has not seen
 	Detail *Detail // nil when no request is open
 	Gone   bool    // the request that was asked for is not there any more
 }
 
-// SubscriptionsNote is what the inspector says about the subscriptions of a capture URL.
+// SubscriptionsNote counts the subscriptions of a capture URL.
 type SubscriptionsNote struct {
 	Count   int
 	Trouble int // of them, those that are down or disabled
@@ -47,6 +46,11 @@ func (n SubscriptionsNote) text() string {
 		return counted(int64(n.Count), "subscription", "subscriptions") + ", " + number(int64(n.Trouble)) + " in trouble"
 	}
 	return counted(int64(n.Count), "subscription", "subscriptions")
+}
+
+// trouble says how many need somebody.
+func (n SubscriptionsNote) trouble() string {
+	return counted(int64(n.Trouble), "subscription", "subscriptions") + " in trouble"
 }
 
 // empty reports whether nothing is kept.

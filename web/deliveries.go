@@ -390,15 +390,3 @@ func (s *Server) markOutcomes(r *http.Request, list *templates.RequestList) erro
 	}
 	return nil
 }
-
-// subscriptionsNote counts the subscriptions of a capture URL, and those that need somebody.
-func (s *Server) subscriptionsNote(r *http.Request, captureURL hook.ID) (note templates.SubscriptionsNote, err error) {
-	all, err := s.Store.Subscriptions(r.Context(), actor(r), store.SubscriptionPage{CaptureURL: captureURL})
-	for _, sub := range all {
-		note.Count++
-		if sub.Hold.Disabled || sub.Health.Down() {
-			note.Trouble++
-		}
-	}
-	return note, err
-}

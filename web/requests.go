@@ -84,8 +84,7 @@ func (s *Server) inspector(r *http.Request) (templates.Page, templates.Inspector
 	page.Title = u.Name
 	page.Crumbs = []templates.Crumb{home, {Name: u.Name}}
 	page.Live = urlPath(u.ID) + "/live"
-	note, err := s.subscriptionsNote(r, u.ID)
-	return page, templates.Inspector{URL: u, Keep: u.Keep.Or(s.Keep), Subs: note}, err
+	return page, templates.Inspector{URL: u, Keep: u.Keep.Or(s.Keep)}, nil
 }
 
 // requestDetail returns the request that the path names, when it belongs to the capture URL.

@@ -29,6 +29,7 @@ func (s *Server) subscriptionsPage(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	page.Live = deliveriesLive(u.ID)
 	return s.render(w, r, http.StatusOK, templates.Subscriptions(page, u, items))
 }
 

@@ -66,6 +66,7 @@ func (s *Server) homeRow(ctx context.Context, by hook.Actor, page templates.Page
 // urlItem returns a capture URL with what pages show beside it: its address, and the owner when that is somebody else.
 func (s *Server) urlItem(ctx context.Context, by hook.Actor, page templates.Page, u hook.CaptureURLStats) (templates.URLItem, error) {
 	item := templates.URLItem{CaptureURLStats: u, Address: page.CaptureBase + "/in/" + u.Slug}
+	item.Subs.Count, item.Subs.Trouble = s.Store.CountSubscriptions(u.ID)
 	if u.OwnerID != by.UserID {
 		owner, err := s.Store.User(ctx, u.OwnerID)
 		if err != nil && !hook.Is(err, hook.NotFound) { // deleted in this moment: its capture URLs go, too

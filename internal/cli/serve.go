@@ -105,9 +105,10 @@ func (s *server) open(ctx context.Context) (err error) {
 			s.hub.Arrived(requests)
 			s.worker.Captured(requests)
 		},
-		OnQueue:    func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
-		OnReplay:   func() { s.replays.Notify() },
-		OnDelivery: func(news []hook.DeliveryNews) { s.hub.Delivered(news) },
+		OnQueue:        func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
+		OnReplay:       func() { s.replays.Notify() },
+		OnSubscription: s.hub.Subscription,
+		OnDelivery:     func(news []hook.DeliveryNews) { s.hub.Delivered(news) },
 		OnPrune: func(captureURL, upTo hook.ID) {
 			s.hub.Publish(live.Event{Kind: live.Pruned, CaptureURL: captureURL, Request: upTo})
 		},

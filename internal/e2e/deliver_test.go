@@ -206,6 +206,43 @@ func TestDeliveryIsSeen(t *testing.T) {
 	p.until(`document.getElementById("deliveries-outcome").textContent.includes("200")`)
 }
 
+// TestTroubleIsLive: the pages that are open tell that a target has gone, and that somebody enabled the subscription again.
+func TestTroubleIsLive(t *testing.T) {
+	t.Parallel()
+	g := newReceiver(t)
+	g.status.Store(http.StatusGone)
+	s := start(t, allowLoopback)
+	u := s.newURL(nil)
+	home := open(t, s).login()
+	home.visit("/")
+	home.wantState("Live")
+	home.run(find(".url .to") + ".focus()") // the line is not replaced, because that would take the focus away
+	list := home.sibling()
+	list.visit("/urls/" + u.ID + "/subscriptions")
+	list.wantState("Live")
+	inspector := inspect(t, s, u)
+	sub := s.subscribe(u, g.URL, nil)
+	list.until(`document.getElementById("subscriptions").textContent.includes("shop")`)
+	inspector.until(`document.querySelector(".address").textContent.includes("1 subscription")`)
+	s.capture(u, "x")
+	home.until(`document.querySelector(".trouble-mark")?.textContent === "1 subscription in trouble"`)
+	if !eval[bool](home, `document.activeElement.matches(".url .to")`) {
+		t.Error("the line has lost the focus")
+	}
+	list.until(`document.getElementById("subscriptions").textContent.includes("Disabled")`)
+	inspector.until(`document.querySelector(".address").textContent.includes("1 in trouble")`)
+	home.click(".trouble-mark")
+	home.until(`location.pathname === ` + js("/urls/"+u.ID+"/subscriptions"))
+	home.visit("/")
+	home.wantState("Live")
+	page := home.sibling()
+	page.visit("/subscriptions/" + sub)
+	page.wantState("Live")
+	s.api(http.MethodPatch, "/api/v1/subscriptions/"+sub, map[string]any{"enabled": true}, http.StatusOK, nil)
+	home.until(`document.querySelector(".trouble-mark") === null`)
+	page.until(`document.getElementById("subscription-actions").textContent.includes("Pause")`)
+}
+
 // delivery waits until a request has a delivery in a state and returns its id.
 func (s *server) delivery(request, state string) (id string) {
 	s.t.Helper()

@@ -108,6 +108,9 @@ type SubscriptionStatus struct {
 	Hour   [60]Minute // the last hour, the current minute last
 }
 
+// InTrouble reports whether somebody should look: the subscription is disabled, or its target is down.
+func (s *SubscriptionStatus) InTrouble() bool { return s.Hold.Disabled || s.Health.Down() }
+
 // HeldWhy says in words why unfinished deliveries are not sent, "" when nothing holds them.
 func (s *SubscriptionStatus) HeldWhy() string {
 	switch {

@@ -163,6 +163,12 @@ func (h *Hub) Delivered(news []hook.DeliveryNews) {
 	}
 }
 
+// Subscription tells that a subscription of a capture URL is new, gone, or another than it was.
+func (h *Hub) Subscription(captureURL, subscription hook.ID) {
+	h.Delivered([]hook.DeliveryNews{{CaptureURLID: captureURL, SubscriptionID: subscription}})
+	h.Publish(Event{Kind: Changed, CaptureURL: captureURL})
+}
+
 // Publish tells of an event.
 func (h *Hub) Publish(e Event) {
 	if t := h.topic(e.CaptureURL); t != nil {

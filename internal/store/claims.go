@@ -570,6 +570,9 @@ func (b *batch) apply() {
 		u.setStats(stats)
 	}
 	b.s.tellDeliveries(b.news)
+	for _, c := range b.changes {
+		b.s.tellSubscription(c.sub)
+	}
 }
 
 // saveStatus writes the row of subscription_stats.
@@ -584,6 +587,14 @@ func saveStatus(ctx context.Context, tx *sql.Tx, id hook.ID, st *subStatus) erro
 func (s *Store) tellQueue(subscriptions ...hook.ID) {
 	if s.opts.OnQueue != nil {
 		s.opts.OnQueue(subscriptions)
+	}
+}
+
+// tellSubscription tells everybody of a change of a subscription that is on disk.
+func (s *Store) tellSubscription(e *subEntry) {
+	s.tellQueue(e.id)
+	if s.opts.OnSubscription != nil {
+		s.opts.OnSubscription(e.url.id, e.id)
 	}
 }
 

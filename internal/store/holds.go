@@ -40,7 +40,7 @@ func (s *Store) DiscardHeld(ctx context.Context, actor hook.Actor, id hook.ID, r
 		return saveStatus(ctx, tx, id, &status)
 	}, func() {
 		e.setStatus(status)
-		s.tellQueue(id)
+		s.tellSubscription(e)
 	})
 	return n, err
 }
@@ -73,7 +73,9 @@ func (s *Store) DeliverNow(ctx context.Context, actor hook.Actor, id hook.ID) er
 			return err
 		}
 	}
-	s.tellQueue(id)
+	if err == nil {
+		s.tellSubscription(e)
+	}
 	return err
 }
 
@@ -107,7 +109,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, actor hook.Actor, id hoo
 		return err
 	}, func() {
 		s.urls.removeSub(e)
-		s.tellQueue(id)
+		s.tellSubscription(e)
 	})
 }
 

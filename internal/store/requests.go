@@ -257,7 +257,7 @@ func (s *Store) discardAll(ctx context.Context, tx *sql.Tx, captureURL hook.ID, 
 	return func() {
 		for e, status := range changed {
 			e.setStatus(status)
-			s.tellQueue(e.id)
+			s.tellSubscription(e)
 		}
 	}, nil
 }

@@ -37,6 +37,9 @@ type Options struct {
 	OnQueue func(subscriptions []hook.ID)
 	// OnDelivery tells of deliveries that were made or have changed, once that is on disk. It must not block.
 	OnDelivery func([]hook.DeliveryNews)
+	// OnSubscription tells that a subscription was made, changed, paused, resumed or deleted, that what it held was discarded or
+	// hurried, or that it went down, recovered or was disabled. It must not block.
+	OnSubscription func(captureURL, subscription hook.ID)
 	// OnReplay tells that a replay was started. It must not block.
 	OnReplay func()
 	// OnPrune tells that retention removed the requests of a capture URL up to an id. It must not block.

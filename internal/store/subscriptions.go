@@ -342,6 +342,20 @@ func (s *Store) Subscriptions(_ context.Context, actor hook.Actor, page Subscrip
 	return items, nil
 }
 
+// CountSubscriptions returns how many subscriptions a capture URL has, and how many of them are in trouble, from memory.
+func (s *Store) CountSubscriptions(captureURL hook.ID) (all, inTrouble int) {
+	subs := s.urls.load().subs
+	for _, sub := range s.SubscriptionsOf(captureURL) {
+		all++
+		if e := subs[sub.ID]; e != nil {
+			if status := e.withStatus(); status.InTrouble() {
+				inTrouble++
+			}
+		}
+	}
+	return all, inTrouble
+}
+
 // CreateSubscription stores sub and sets its ID and CreatedAt. NotFound when the actor may not see its capture URL,
 // Conflict when that has as many as it can.
 func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *hook.Subscription) error {
@@ -372,7 +386,10 @@ func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *h
 		e.fields.Store(&fields)
 		e.rules.Store(&numbers)
 		return nil
-	}, func() { s.urls.addSub(e) })
+	}, func() {
+		s.urls.addSub(e)
+		s.tellSubscription(e)
+	})
 }
 
 func (s *Store) insertSubscription(ctx context.Context, tx *sql.Tx, sub *hook.Subscription) error {
@@ -436,7 +453,7 @@ func (s *Store) UpdateSubscription(ctx context.Context, actor hook.Actor, id hoo
 		e.rules.Store(&numbers)
 		e.setStatus(status)
 		s.urls.setSub(e, &fields)
-		s.tellQueue(id)
+		s.tellSubscription(e)
 	})
 	if err != nil {
 		return hook.SubscriptionStatus{}, err

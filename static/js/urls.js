@@ -100,7 +100,10 @@ export function startURLs() {
 
 // Puts the new texts into a line whose link or button has the focus, so that the focus stays.
 function refresh(old, fresh) {
-  for (const part of [".count", ".when"]) {
-    old.querySelector(part)?.replaceWith(fresh.querySelector(part));
+  for (const part of [".marks", ".count", ".when"]) {
+    const before = old.querySelector(part);
+    if (!before.contains(document.activeElement)) {
+      before.replaceWith(fresh.querySelector(part));
+    }
   }
 }
