@@ -50,6 +50,8 @@ func newServer(t *testing.T, path string, log io.Writer, change ...func(*Options
 		MaxSocketsPerAddr: hook.DefaultSocksPerIP,
 		Log:               slog.New(slog.NewJSONHandler(log, nil)),
 	}
+	own := o.Store
+	t.Cleanup(func() { storetest.WantSound(t, own) })
 	for _, f := range change {
 		f(&o)
 	}

@@ -62,6 +62,9 @@ func openHouse(t testing.TB, opts store.Options) *house {
 	}
 	opts.OnCommit = func(requests []*hook.Request) { worker.Captured(requests) }
 	h.store = storetest.Open(t, opts)
+	if _, ok := t.(*testing.T); ok { // of a benchmark it would take long
+		t.Cleanup(func() { storetest.WantSound(t, h.store) })
+	}
 	worker = delivery.New(delivery.Options{
 		Store: h.store, Guard: newGuard(t, "127.0.0.1"), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
 		OnChange: func(all []store.Changed) {

@@ -129,10 +129,11 @@ func (st *captureStatements) close() {
 type touched struct {
 	url      *urlEntry
 	stats    hook.Stats
-	pruned   hook.ID   // retention removed requests up to this one
-	removed  []hook.ID // or these, because some before them stay
-	held     hook.ID   // requests up to this one that are left have to stay
-	holds    bool      // there are such
+	pruned   hook.ID         // retention removed requests up to this one
+	removed  []hook.ID       // or these, because some before them stay
+	held     hook.ID         // requests up to this one that are left have to stay
+	holds    bool            // there are such
+	expired  cancelledCounts // by upkeep only
 	arrivals int
 	subs     []queued
 	news     []hook.DeliveryNews

@@ -125,27 +125,3 @@ func (s *Store) Ready(ctx context.Context) error {
 	}
 	return s.do(ctx, func(tx *sql.Tx) error { return commitCanary(ctx, tx) })
 }
-
-// Check reads the whole database and returns what is wrong with it, one sentence each.
-func (s *Store) Check(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "PRAGMA integrity_check")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var problems []string
-	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
-			return nil, err
-		}
-		if line != "ok" {
-			problems = append(problems, line)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	damaged, err := s.checkRequests(ctx)
-	return append(problems, damaged...), err
-}

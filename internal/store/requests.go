@@ -166,43 +166,41 @@ func (s *Store) Neighbours(ctx context.Context, actor hook.Actor, captureURL, id
 func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
 	var u *urlEntry
 	var stats hook.Stats
-	return s.do(ctx, func(tx *sql.Tx) error {
-		var belongs hook.ID
-		err := noRows(tx.QueryRowContext(ctx, "SELECT capture_url_id FROM requests WHERE id = $1", id).Scan(&belongs), "request")
-		if err != nil {
-			return err
-		}
-		if _, err := s.visible(actor, belongs); err != nil {
-			return notFound("request")
-		}
-		freed, err := s.dropDeliveries(ctx, tx, id, cancel)
-		if err != nil {
-			return err
-		}
+	cancelled := cancelledCounts{}
+	return s.do(ctx, func(tx *sql.Tx) (err error) {
 		var captureURL hook.ID
 		var size int64
-		err = tx.QueryRowContext(ctx, "DELETE FROM requests WHERE id = $1 RETURNING capture_url_id, stored_size", id).
-			Scan(&captureURL, &size)
-		if errors.Is(err, sql.ErrNoRows) {
-			return notFound("request")
-		}
-		if err != nil {
+		row := tx.QueryRowContext(ctx, "SELECT capture_url_id, stored_size FROM requests WHERE id = $1", id)
+		if err := noRows(row.Scan(&captureURL, &size), "request"); err != nil {
 			return err
 		}
 		if u, err = s.visible(actor, captureURL); err != nil || id <= u.clearedUpTo() {
 			return notFound("request")
 		}
+		freed, err := s.dropDeliveries(ctx, tx, id, cancel, cancelled)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM requests WHERE id = $1", id); err != nil {
+			return err
+		}
 		stats = u.getStats()
 		stats.Kept--
 		stats.Bytes -= size + freed
 		return saveStats(ctx, tx, u.id, stats)
-	}, func() { u.setStats(stats) })
+	}, func() {
+		u.setStats(stats)
+		cancelled.apply()
+	})
 }
 
-// dropDeliveries removes the deliveries of a request and returns their size. The caller's transaction is undone when the
-// request turns out to be none of the actor's.
-func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID, cancel bool) (freed int64, err error) {
-	type row struct{ sub, size, id, unfinished int64 }
+// dropDeliveries removes the deliveries of a request and returns their size.
+func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID, cancel bool, cancelled cancelledCounts) (freed int64, err error) {
+	type row struct {
+		id, sub    hook.ID
+		size       int64
+		unfinished bool
+	}
 	all, err := queryAll(ctx, tx, func(r scanner) (d row, err error) {
 		return d, r.Scan(&d.id, &d.sub, &d.size, &d.unfinished)
 	}, "SELECT id, subscription_id, size, state < 2 FROM deliveries WHERE request_id = $1", request)
@@ -212,22 +210,41 @@ func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID,
 	var unfinished int64
 	for _, d := range all {
 		freed += d.size
-		if e := s.urls.load().subs[hook.ID(d.sub)]; d.unfinished != 0 && (e == nil && d.sub == 0 || e != nil && hook.ID(d.id) > e.getStatus().discarded) {
-			unfinished++
+		e := s.urls.load().subs[d.sub]
+		if !d.unfinished || e == nil && d.sub != 0 || e != nil && d.id <= e.getStatus().discarded {
+			continue
+		}
+		unfinished++
+		if e != nil {
+			if err := cancelled.add(ctx, tx, e); err != nil {
+				return 0, err
+			}
 		}
 	}
 	if unfinished > 0 && !cancel {
 		return 0, unfinishedConflict(unfinished)
 	}
-	for _, d := range all {
-		e := s.urls.load().subs[hook.ID(d.sub)]
-		if d.unfinished != 0 && e != nil && hook.ID(d.id) > e.getStatus().discarded {
-			if err := s.writer.countCancelled(ctx, e); err != nil {
-				return 0, err
-			}
-		}
-	}
 	return freed, s.writer.removeDeliveries(ctx, request)
+}
+
+// cancelledCounts counts the unfinished deliveries that a transaction cancels one by one. On disk they are counted in it, in
+// memory once it is there.
+type cancelledCounts map[*subEntry]int64
+
+func (c cancelledCounts) add(ctx context.Context, tx execer, e *subEntry) error {
+	c[e]++
+	_, err := tx.ExecContext(ctx, "UPDATE subscription_stats SET unfinished = unfinished - 1, cancelled = cancelled + 1 "+
+		"WHERE subscription_id = $1", e.id)
+	return err
+}
+
+func (c cancelledCounts) apply() {
+	for e, n := range c {
+		e.mu.Lock()
+		e.status.counts.Unfinished -= n
+		e.status.counts.Cancelled += n
+		e.mu.Unlock()
+	}
 }
 
 // UnfinishedOf counts the unfinished deliveries of a capture URL's subscriptions.
@@ -316,20 +333,4 @@ func (s *Store) MarkSeen(ctx context.Context, user, captureURL, upTo hook.ID) er
 			ON CONFLICT (user_id, capture_url_id) DO UPDATE SET up_to = max(seen.up_to, excluded.up_to)`, user, captureURL, upTo)
 		return gone(err, "capture URL")
 	})
-}
-
-// checkRequests reads every request and returns which are damaged, the first hundred.
-func (s *Store) checkRequests(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+" FROM requests ORDER BY id")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var problems []string
-	for rows.Next() && len(problems) < 100 {
-		if _, err := scanRequest(rows); err != nil {
-			problems = append(problems, err.Error())
-		}
-	}
-	return problems, rows.Err()
 }

@@ -84,7 +84,7 @@ func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff t
 				t.held = c.id
 				continue
 			}
-			if err := w.cancelByRetention(ctx, c.id); err != nil {
+			if err := w.cancelByRetention(ctx, t, c.id); err != nil {
 				return 0, err
 			}
 		}
@@ -158,26 +158,15 @@ func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bo
 }
 
 // cancelByRetention ends the unfinished deliveries of a request.
-func (w *writer) cancelByRetention(ctx context.Context, request hook.ID) error {
+func (w *writer) cancelByRetention(ctx context.Context, t *touched, request hook.ID) error {
 	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
 		`UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0 WHERE request_id = $1 AND state < 2
 		RETURNING subscription_id`, request, byRetention)
 	for _, id := range cancelled {
 		if e := w.s.urls.load().subs[id]; e != nil && err == nil {
-			err = w.countCancelled(ctx, e)
+			err = t.expired.add(ctx, w.conn, e)
 		}
 	}
-	return err
-}
-
-func (w *writer) countCancelled(ctx context.Context, e *subEntry) error {
-	e.mu.Lock()
-	e.status.counts.Unfinished--
-	e.status.counts.Cancelled++
-	counts := e.status.counts
-	e.mu.Unlock()
-	_, err := w.conn.ExecContext(ctx, "UPDATE subscription_stats SET unfinished = $2, cancelled = $3 WHERE subscription_id = $1",
-		e.id, counts.Unfinished, counts.Cancelled)
 	return err
 }
 
@@ -215,7 +204,7 @@ func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err erro
 	}
 	var t touched
 	err = s.do(ctx, func(tx *sql.Tx) error {
-		t = touched{url: u, stats: u.getStats()}
+		t = touched{url: u, stats: u.getStats(), expired: cancelledCounts{}}
 		keep := u.get().Keep.Or(s.opts.Keep)
 		before := t.stats.Kept
 		looked, err := s.writer.prune(ctx, &t, keep, time.Now().AddDate(0, 0, -int(keep.Days)), purgeBatch)
@@ -224,7 +213,10 @@ func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err erro
 		}
 		more = looked == purgeBatch && (t.held != 0 || before != t.stats.Kept)
 		return saveStats(ctx, tx, u.id, t.stats)
-	}, func() { u.setStats(t.stats) })
+	}, func() {
+		u.setStats(t.stats)
+		t.expired.apply()
+	})
 	if err == nil {
 		s.tellPruned(&t)
 	}

@@ -2,6 +2,9 @@ package store_test
 
 import (
 	"database/sql"
+	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +44,45 @@ func TestUnfinishedIsNotRemovedByCount(t *testing.T) {
 	due, _ := due(t, s, store.Queue{Subscription: sub.ID})
 	wantEqual(t, "due", due, []hook.ID{held})
 	wantCounts(t, s, u.ID)
+}
+
+// TestRetentionBesideManyHeld: what waits for a target that is down, thousands of requests, is looked at once and not with
+// every capture, and what is not held goes as fast as it comes.
+func TestRetentionBesideManyHeld(t *testing.T) {
+	t.Parallel()
+	n := 5_000
+	if os.Getenv("HOOKKEEPER_TEST_LONG") != "" {
+		n = 100_000
+	}
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Requests: 10}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	captureMany(t, n, func() *hook.Request { return storetest.Routed(u.ID, 10, sub.ID) }, s)
+	captureMany(t, n, func() *hook.Request { return storetest.Routed(u.ID, 10) }, s)
+	wantEqual(t, "waiting", counts(t, s, sub.ID).Unfinished, int64(n))
+	if kept := stats(t, s, u.ID).Kept; kept < int64(n) || kept > int64(n)+10 {
+		t.Errorf("%d requests are kept, want the %d that wait and few more", kept, n)
+	}
+	wantCounts(t, s, u.ID)
+}
+
+// captureMany stores n requests from 64 senders at a time.
+func captureMany(t *testing.T, n int, request func() *hook.Request, s *store.Store) {
+	t.Helper()
+	var left atomic.Int64
+	left.Store(int64(n))
+	var senders sync.WaitGroup
+	for range 64 {
+		senders.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := s.Capture(request()); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	senders.Wait()
 }
 
 // TestDeliveredGoesWithItsRequest: deliveries and attempts are removed with the request, and their bytes are given back.

@@ -35,6 +35,18 @@ func Open(t testing.TB, opts store.Options) *store.Store {
 	return s
 }
 
+// WantSound wants the check of a database to find nothing.
+func WantSound(t testing.TB, s *store.Store) {
+	t.Helper()
+	problems, err := s.Check(context.Background())
+	for _, problem := range problems {
+		t.Errorf("the check finds: %s", problem)
+	}
+	if err != nil {
+		t.Errorf("the database cannot be checked: %v", err)
+	}
+}
+
 var counter atomic.Int64
 
 // User makes a user with an address of its own.
