@@ -12,10 +12,11 @@ import (
 
 // DeliveryList is one page of deliveries.
 type DeliveryList struct {
-	Path  string // of the list, without a query; "" = no ways through it
-	Rows  []hook.Delivery
-	State string // that is shown only; "" = all
-	Older string // the path of the next page, "" on the last one
+	Path    string // of the list, without a query; "" = no ways through it
+	Rows    []hook.Delivery
+	Refused []Refusal // subscriptions that did not want the request, whose deliveries these are
+	State   string    // that is shown only; "" = all
+	Older   string    // the path of the next page, "" on the last one
 }
 
 // finishedRows returns the deliveries that can be resent: the others are on their way.
@@ -54,9 +55,30 @@ type Refusal struct {
 
 // ResendForm is the state of the form that resends a request.
 type ResendForm struct {
+	To        []hook.ID // subscriptions
+	NoRetry   bool
 	TargetURL string
-	SignAs    hook.ID
-	Errors    FieldErrors // at target_url, subscription
+	SignAs    hook.ID     // for TargetURL: the subscription whose secret signs it; 0 = unsigned
+	Errors    FieldErrors // at target_url, sign_as, subscription
+}
+
+// Selection is requests that are to be resent, and the state of the form that asks where.
+type Selection struct {
+	URL           URLItem
+	Requests      []hook.ID
+	Subscriptions []*hook.Subscription
+	Targets       []string // that were typed lately
+	Form          ResendForm
+}
+
+// signers returns the subscriptions that sign.
+func signers(subs []*hook.Subscription) (all []*hook.Subscription) {
+	for _, s := range subs {
+		if s.Signing.Scheme != hook.SignNone {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // EditForm is the state of the form that edits a request before it is sent again.
@@ -66,6 +88,7 @@ type EditForm struct {
 	Subscriptions  []*hook.Subscription
 	SubscriptionID hook.ID // it goes to; 0 = to TargetURL
 	TargetURL      string
+	SignAs         hook.ID // for TargetURL
 	Method         string
 	Path           string
 	Query          string

@@ -123,7 +123,7 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, f failure) {
 	if f.status == http.StatusMisdirectedRequest {
 		content = templates.Misdirected(page, r.Host)
 	}
-	if err := s.render(w, r, f.status, content); err != nil {
+	if err := s.render(w, r, f.status, content); err != nil && r.Context().Err() == nil {
 		s.Log.Error("error page cannot be made", "error", err)
 		http.Error(w, f.detail, f.status)
 	}

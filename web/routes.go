@@ -71,6 +71,7 @@ func (s *Server) routeList() []route {
 		{"GET /urls/{id}/requests/{rid}/body", users, noBody, s.downloadRequest},
 		{"POST /urls/{id}/requests/{rid}/delete", users, noBody, s.removeRequest},
 
+		{"POST /urls/{id}/resend", users, formBody, s.resendSelected},
 		{"POST /urls/{id}/requests/{rid}/resend", users, formBody, s.resendRequest},
 		{"GET /urls/{id}/requests/{rid}/resent", users, noBody, s.resentPage},
 		{"GET /urls/{id}/requests/{rid}/edit", users, noBody, s.editRequestPage},

@@ -298,6 +298,62 @@ func TestResendFromDashboard(t *testing.T) {
 	}
 }
 
+// TestResendSelected: the form keeps what was typed, each request goes to each target, and what is gone is told.
+func TestResendSelected(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	to, path := sub.ID.Text(hook.SubscriptionPrefix), urlPath(d.own.ID)+"/resend"
+	var requests []string
+	for range 2 {
+		requests = append(requests, "request", d.request(d.own.ID, hostile).ID.Text(hook.RequestPrefix))
+	}
+	with := func(fields ...string) []string { return append(fields, requests...) }
+	page := d.post(path, requests...)
+	wantStatus(t, "the question", page, http.StatusOK)
+	if text := page.parse(t).One("main").Text(); !strings.Contains(text, "Resend 2 requests") {
+		t.Errorf("the page says %s", text)
+	}
+	for about, fields := range map[string][]string{
+		"nowhere":          {"action", "send"},
+		"a private target": {"action", "send", "subscription", to, "target_url", "http://127.0.0.1:1"},
+		"no subscription":  {"action", "send", "subscription", "sub_0000000000001"},
+		"no signer":        {"action", "send", "target_url", "https://a.example", "sign_as", "sub_0000000000001"},
+		"too many":         append([]string{"action", "send"}, slices.Repeat([]string{"subscription", to}, hook.MaxResent/2+1)...),
+	} {
+		a := d.post(path, with(fields...)...)
+		wantStatus(t, about, a, http.StatusUnprocessableEntity)
+		form := a.parse(t)
+		if len(form.All(".problem")) == 0 || len(form.All("input[name=request]")) != 2 {
+			t.Errorf("%s: nothing says what is wrong, or the selection is lost", about)
+		}
+		if slices.Contains(fields, "http://127.0.0.1:1") && (form.One("#resend-target").Attr("value") != "http://127.0.0.1:1" || len(form.All("input[name=subscription][checked]")) != 1) {
+			t.Errorf("%s: what was typed is lost", about)
+		}
+	}
+	wantEqualOf(t, "unfinished before", d.only().Counts.Unfinished, int64(0))
+	done := d.follow(path, with("action", "send", "subscription", to, "retry", "true", "target_url", "https://a.example/x", "sign_as", to,
+		"request", hook.ID(5).Text(hook.RequestPrefix))...)
+	if !strings.Contains(done.body, "4 resent. 2 could not be") {
+		t.Error("the page does not say what was resent")
+	}
+	wantEqualOf(t, "unfinished", d.only().Counts.Unfinished, int64(2))
+	all, err := d.store.Deliveries(t.Context(), hook.System, store.DeliveryPage{CaptureURL: d.own.ID, Limit: 10})
+	if err != nil || len(all) != 4 {
+		t.Fatalf("%d deliveries, %v", len(all), err)
+	}
+	for _, made := range all {
+		if typed := made.SubscriptionID == 0; typed != (made.SignAs == sub.ID) || typed == made.Retry || made.By != d.user.Email {
+			t.Errorf("made: %+v", made)
+		}
+	}
+	theirs := newDash(t, guarded(t))
+	wantStatus(t, "of somebody else", theirs.post(urlPath(theirs.own.ID)+"/resend", with("action", "send", "target_url", "https://a.example")...),
+		http.StatusConflict)
+	wantStatus(t, "nothing", d.post(path), http.StatusBadRequest)
+	wantStatus(t, "too many rows", d.post(path, slices.Repeat(requests[:2], hook.MaxSelected+1)...), http.StatusBadRequest)
+}
+
 // TestEditAndResend: the copy is what was typed, and the request stays what it was.
 func TestEditAndResend(t *testing.T) {
 	t.Parallel()

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // axeScript is axe-core, which finds what keeps people with disabilities from using a page.
@@ -34,7 +37,7 @@ func runAxe(p *tab, rules ...string) []finding {
 const endTransitions = `for (const a of document.getAnimations()) { a instanceof CSSTransition && a.finish(); }`
 
 // TestAccessible looks at every page: in light and dark, wide and narrow, axe-core finds nothing, and no page is wider
-// than its window.
+// than its window. With HOOKKEEPER_TEST_PICTURES=directory it leaves a picture of each, for people to look at.
 func TestAccessible(t *testing.T) {
 	source, err := os.ReadFile(axeScript)
 	if err != nil {
@@ -55,6 +58,7 @@ func TestAccessible(t *testing.T) {
 			p.run(string(source))
 			check := func(look string, rules ...string) {
 				p.run(endTransitions)
+				p.picture(page.name + ", " + look)
 				for _, found := range runAxe(p, rules...) {
 					for _, node := range found.Nodes {
 						t.Errorf("%s, %s: %s\n%.300s\n%s", page.path, look, found.ID, node.HTML, node.FailureSummary)
@@ -70,6 +74,20 @@ func TestAccessible(t *testing.T) {
 			p.theme("light")
 			check("light and narrow", "color-contrast", "target-size", "scrollable-region-focusable", "link-name", "button-name", "bypass")
 		})
+	}
+}
+
+// picture leaves a picture of the page where somebody wants to see it.
+func (p *tab) picture(name string) {
+	p.t.Helper()
+	dir := os.Getenv("HOOKKEEPER_TEST_PICTURES")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	p.must(err)
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
@@ -143,12 +161,12 @@ func everyPage(t *testing.T) []checkedPage {
 		{"delivery", in, "/deliveries/" + first, 200, func(p *tab) { p.wantState("Live") }},
 		{"deliveries of a request", in, request(delivered) + "?tab=deliveries", 200, func(p *tab) { p.wantState("Live") }},
 		{"resend with mistakes", in, request(delivered) + "?tab=deliveries", 200, func(p *tab) {
-			p.run(`document.querySelector('form[action$="/resend"]').requestSubmit()`)
+			p.run(`document.querySelector('#detail form[action$="/resend"]').requestSubmit()`)
 			p.until(`document.querySelector(".problem") !== null`)
 		}},
 		{"resent", in, request(delivered) + "?tab=deliveries", 200, func(p *tab) {
 			p.run(`document.querySelectorAll("[name=subscription]").forEach((box) => box.checked = true)`)
-			p.run(`document.querySelector('form[action$="/resend"]').requestSubmit()`)
+			p.run(`document.querySelector('#detail form[action$="/resend"]').requestSubmit()`)
 			p.until(`document.getElementById("resent") !== null`)
 		}},
 		{"edit and resend", in, request(delivered) + "/edit", 200, nil},
@@ -185,6 +203,18 @@ func everyPage(t *testing.T) []checkedPage {
 			p.until(`document.querySelector("article.request") !== null`)
 			full.capture(u, "news")
 			p.until(`!document.getElementById("pill").hidden`)
+		}},
+		{"inspector with a selection", in, page, 200, func(p *tab) {
+			p.wantState("Live")
+			p.press("jxjx")
+			p.until(`document.getElementById("selected").textContent === "2 selected"`)
+		}},
+		{"resend a selection", in, page, 200, func(p *tab) {
+			p.press("jxjx")
+			p.click("#selection [type=submit]")
+			p.until(`document.querySelector("[name=action]") !== null`)
+			p.click("[name=action]")
+			p.until(`document.querySelector(".problem") !== null`)
 		}},
 		{"keyboard help", in, page, 200, func(p *tab) { p.press("?") }},
 		{"request with JSON", in, request(object), 200, nil},

@@ -243,6 +243,32 @@ func TestTroubleIsLive(t *testing.T) {
 	page.until(`document.getElementById("subscription-actions").textContent.includes("Pause")`)
 }
 
+// TestSelectAndResend chooses requests by key and by mouse, and has them delivered.
+func TestSelectAndResend(t *testing.T) {
+	t.Parallel()
+	g := newReceiver(t)
+	s := start(t, allowLoopback)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 4)
+	s.subscribe(u, g.URL, nil)
+	p := inspect(t, s, u)
+	p.press("jjx")
+	p.until(`document.getElementById("selected").textContent === "1 selected"`)
+	p.click(`[data-id="` + ids[0] + `"] .pick`)
+	p.until(`document.getElementById("selected").textContent === "2 selected"`)
+	late := s.capture(u, "comes meanwhile")
+	p.until(`!document.getElementById("pill").hidden`)
+	p.click("#selection [type=submit]")
+	p.until(`document.querySelector("h1")?.textContent === "Resend 2 requests"`)
+	p.click(`[name=subscription]`)
+	p.click(`[name=action]`)
+	p.until(`document.querySelector("h1")?.textContent === "Deliveries"`)
+	eventually(t, "both arrive", func() bool { return g.missing([]string{ids[2], ids[0], late}) == 0 })
+	if requests, deliveries := g.received(); requests != 3 || deliveries != 3 {
+		t.Errorf("%d requests came in %d deliveries", requests, deliveries)
+	}
+}
+
 // delivery waits until a request has a delivery in a state and returns its id.
 func (s *server) delivery(request, state string) (id string) {
 	s.t.Helper()

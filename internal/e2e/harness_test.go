@@ -19,6 +19,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	// The tests build the program themselves; with this their cached results are not those of another one.
+	_ "github.com/hookkeeper/hookkeeper/internal/cli"
 )
 
 const (

@@ -71,7 +71,8 @@ const (
 	MaxSending             = 2048      // attempts under way, of all subscriptions
 	MaxSendingBytes        = 128 << 20 // bodies of those
 	MaxOneOffTargets       = 10        // of one resend
-	MaxSelected            = 200       // requests resent at once
+	MaxSelected            = 200       // rows of a list resent at once
+	MaxResent              = 1000      // deliveries that makes
 	MaxReplayAhead         = 1000      // unfinished deliveries of a subscription beyond which a replay waits
 	MaxEditedBody          = 1 << 20   // bytes of a body edited in the dashboard
 

@@ -113,6 +113,13 @@ var ofActor = map[string]struct {
 	"ResendDelivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.ResendDelivery(ctx, actor, "a@example.com", o.delivery))
 	}},
+	"ResendPossible": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		made, err := s.ResendPossible(ctx, actor, "a@example.com", hook.Resend{RequestID: o.request, SubscriptionID: o.subscription.ID})
+		if err == nil && len(made) == 0 {
+			err = hook.Errorf(hook.NotFound, "left out")
+		}
+		return err
+	}},
 	"ResendDeliveries": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		made, err := s.ResendDeliveries(ctx, actor, "a@example.com", o.delivery)
 		if err == nil && len(made) == 0 {

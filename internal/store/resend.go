@@ -57,24 +57,34 @@ func (s *Store) ResendDelivery(ctx context.Context, actor hook.Actor, by string,
 	return made[0], nil
 }
 
-// ResendDeliveries is ResendDelivery for many in one transaction. Those whose request or subscription is gone, or whose request was
-// not kept whole, are left out.
+// ResendDeliveries is ResendDelivery for many, as ResendPossible.
 func (s *Store) ResendDeliveries(ctx context.Context, actor hook.Actor, by string, ids ...hook.ID) ([]hook.Delivery, error) {
 	var resends []hook.Resend
 	for _, id := range ids {
 		r, err := s.sameAgain(ctx, id)
 		if err == nil {
-			_, err = s.resendable(ctx, s.read, actor, r)
+			resends = append(resends, r)
+		} else if !hook.Is(err, hook.NotFound) {
+			return nil, err
 		}
+	}
+	return s.ResendPossible(ctx, actor, by, resends...)
+}
+
+// ResendPossible is Resend without those whose request or subscription is gone, or whose request was not kept whole.
+func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string, resends ...hook.Resend) ([]hook.Delivery, error) {
+	var possible []hook.Resend
+	for _, r := range resends {
+		_, err := s.resendable(ctx, s.read, actor, r)
 		switch {
 		case hook.Is(err, hook.NotFound) || hook.Is(err, hook.Conflict):
 		case err != nil:
 			return nil, err
 		default:
-			resends = append(resends, r)
+			possible = append(possible, r)
 		}
 	}
-	return s.Resend(ctx, actor, by, resends...)
+	return s.Resend(ctx, actor, by, possible...)
 }
 
 // sameAgain returns what sends the same as a delivery.

@@ -7,6 +7,7 @@ import { startKeys } from "./keys.js";
 import { RequestList } from "./list.js";
 import { Regions } from "./regions.js";
 import { announce } from "./say.js";
+import { Selection } from "./select.js";
 import { showState, showTrouble, Socket } from "./socket.js";
 
 const seenAfter = 10_000; // milliseconds that new rows stand before a reader's eyes before they count as seen
@@ -26,6 +27,7 @@ class Inspector {
   #list;
   #detail;
   #deliveries; // those of the request that is open
+  #selection;
   #socket;
   #state = "reconnecting";
   #name;
@@ -47,6 +49,7 @@ class Inspector {
     this.#list = new RequestList(this.#path, () => this.#drawn());
     this.#detail = new Detail(main, (id) => this.#opened(id));
     this.#deliveries = new Regions(document.getElementById("detail"), () => this.#detail.read());
+    this.#selection = new Selection(this.#list);
     this.#received = Number(this.#list.scroller.dataset.received);
     this.#shown = this.#received;
     this.#seen = this.#received;
@@ -212,6 +215,8 @@ class Inspector {
     this.#main.toggleAttribute("data-empty", empty);
     document.getElementById("no-rows").hidden = !empty;
     document.getElementById("clear").hidden = empty;
+    document.getElementById("select").hidden = empty;
+    this.#selection.drawn();
     for (const part of this.#main.querySelectorAll("[data-when]")) {
       part.hidden = (part.dataset.when === "empty") !== empty;
     }
@@ -255,6 +260,23 @@ class Inspector {
     } else {
       this.#showNewest();
     }
+  }
+
+  // Who selects points at rows: they must not move.
+  #select(on) {
+    this.#moved ||= on;
+    this.#selection.show(on);
+    if (!on) {
+      document.getElementById("select").focus({ preventScroll: true });
+    }
+  }
+
+  #selectRow() {
+    const id = document.activeElement.closest?.(".request-row")?.dataset.id ?? this.#detail.id;
+    if (!this.#selection.isOn) {
+      this.#select(true);
+    }
+    this.#selection.toggle(this.#list.row(id));
   }
 
   // ---- What the reader has seen ----
@@ -329,7 +351,13 @@ class Inspector {
     if ("close" in target.dataset) {
       return () => this.#close();
     }
-    return { pill: () => this.#showNewest(), pause: () => this.#togglePause() }[target.id];
+    return {
+      pill: () => this.#showNewest(),
+      pause: () => this.#togglePause(),
+      select: () => this.#select(!this.#selection.isOn),
+      "select-all": () => this.#selection.toggleAll(),
+      "select-end": () => this.#select(false),
+    }[target.id];
   }
 
   #openLink(link) {
@@ -416,6 +444,7 @@ class Inspector {
       n: () => this.#showNewest(),
       p: () => this.#togglePause(),
       c: () => this.#copyCurl(),
+      x: () => this.#selectRow(),
       Enter: (event) => this.#enter(event),
       Escape: () => this.#close(),
       "?": showHelp,

@@ -1,0 +1,330 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/templates"
+)
+
+// resendDelivery: POST /deliveries/{id}/resend
+func (s *Server) resendDelivery(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id", hook.DeliveryPrefix)
+	if err != nil {
+		return err
+	}
+	made, err := s.Store.ResendDelivery(r.Context(), actor(r), user(r).Email, id)
+	if err != nil {
+		return err
+	}
+	s.flash(r, "Resent: this is the new delivery.")
+	return s.redirect(w, r, deliveryPath(made.ID))
+}
+
+// resendDeliveries: POST /deliveries/resend, with delivery (ids)
+func (s *Server) resendDeliveries(w http.ResponseWriter, r *http.Request) error {
+	ids, err := chosenIDs(r, "delivery", hook.DeliveryPrefix)
+	if err != nil {
+		return err
+	}
+	made, err := s.Store.ResendDeliveries(r.Context(), actor(r), user(r).Email, ids...)
+	if err != nil {
+		return err
+	}
+	var captureURL hook.ID
+	if len(made) > 0 {
+		captureURL = made[0].CaptureURLID
+	}
+	return s.tellResent(w, r, captureURL, len(made), len(ids))
+}
+
+// resendRequest: POST /urls/{id}/requests/{rid}/resend, with the fields of typedResend
+func (s *Server) resendRequest(w http.ResponseWriter, r *http.Request) error {
+	_, u, request, err := s.ownRequest(r, "Resend")
+	if err != nil {
+		return err
+	}
+	form, to, err := s.typedResend(r)
+	if err != nil {
+		return s.refuseResend(w, r, form, err)
+	}
+	for i := range to {
+		to[i].RequestID = request.ID
+	}
+	made, err := s.Store.Resend(r.Context(), actor(r), user(r).Email, to...)
+	if err != nil {
+		return err
+	}
+	return s.redirect(w, r, resentPath(u.ID, request.ID, made))
+}
+
+// typedResend reads where something is to be resent: subscription (ids), retry, target_url and sign_as. The error names the
+// fields that are wrong.
+func (s *Server) typedResend(r *http.Request) (form templates.ResendForm, to []hook.Resend, err error) {
+	form.TargetURL, form.NoRetry = strings.TrimSpace(r.PostForm.Get("target_url")), r.PostForm.Get("retry") != "true"
+	var bad []error
+	for _, text := range r.PostForm["subscription"] {
+		sub, err := s.referredSubscription(r, "subscription", text)
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		form.To = append(form.To, sub.ID)
+		to = append(to, hook.Resend{SubscriptionID: sub.ID, Retry: !form.NoRetry})
+	}
+	if text := r.PostForm.Get("sign_as"); text != "" {
+		sub, err := s.referredSubscription(r, "sign_as", text)
+		bad = append(bad, err)
+		form.SignAs = sub.ID
+	}
+	if form.TargetURL != "" {
+		bad = append(bad, s.checkTypedTarget("target_url", form.TargetURL))
+		to = append(to, hook.Resend{TargetURL: form.TargetURL, SignAs: form.SignAs})
+	}
+	if err := joinInvalid(bad...); err != nil {
+		return form, nil, err
+	}
+	if len(to) == 0 {
+		return form, nil, fieldError("subscription", "choose a subscription, or type a URL")
+	}
+	if len(to) > hook.MaxSubscriptions+1 {
+		return form, nil, fieldError("subscription", "these are too many at once")
+	}
+	return form, to, nil
+}
+
+// resendSelected: POST /urls/{id}/resend, with request (ids). action=send, with the fields of typedResend, sends them; otherwise
+// the page asks where.
+func (s *Server) resendSelected(w http.ResponseWriter, r *http.Request) error {
+	page, u, err := s.ownURL(r, "Resend")
+	if err != nil {
+		return err
+	}
+	chosen := templates.Selection{URL: u, Subscriptions: s.Store.SubscriptionsOf(u.ID)}
+	if chosen.Requests, err = chosenIDs(r, "request", hook.RequestPrefix); err != nil {
+		return err
+	}
+	if chosen.Targets, err = s.Store.RecentTargets(r.Context(), actor(r), u.ID); err != nil {
+		return err
+	}
+	if r.PostForm.Get("action") != "send" {
+		return s.render(w, r, http.StatusOK, templates.ResendSelected(page, chosen))
+	}
+	form, to, err := s.typedResend(r)
+	if n := len(to) * len(chosen.Requests); err == nil && n > hook.MaxResent {
+		err = fieldError("subscription", fmt.Sprintf("these would be %d deliveries, and %d at once are the most: choose fewer, or replay", n, hook.MaxResent))
+	}
+	if err != nil {
+		chosen.Form = form
+		if chosen.Form.Errors, err = fieldErrors(err); err != nil {
+			return err
+		}
+		return s.render(w, r, http.StatusUnprocessableEntity, templates.ResendSelected(page, chosen))
+	}
+	var resends []hook.Resend
+	for _, id := range chosen.Requests {
+		for _, resend := range to {
+			resend.RequestID = id
+			resends = append(resends, resend)
+		}
+	}
+	made, err := s.Store.ResendPossible(r.Context(), actor(r), user(r).Email, resends...)
+	if err != nil {
+		return err
+	}
+	return s.tellResent(w, r, u.ID, len(made), len(resends))
+}
+
+// chosenIDs returns what the boxes of a list chose.
+func chosenIDs(r *http.Request, field, prefix string) ([]hook.ID, error) {
+	texts := r.PostForm[field]
+	if len(texts) == 0 || len(texts) > hook.MaxSelected {
+		return nil, hook.Errorf(hook.Malformed, "Choose 1 to %d of the list.", hook.MaxSelected)
+	}
+	ids := make([]hook.ID, len(texts))
+	for i, text := range texts {
+		id, ok := hook.ParseID(prefix, text)
+		if !ok {
+			return nil, errNoPage
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+// tellResent shows the deliveries that were made of those that were asked for.
+func (s *Server) tellResent(w http.ResponseWriter, r *http.Request, captureURL hook.ID, made, asked int) error {
+	if made == 0 {
+		return hook.Errorf(hook.Conflict, "None of these can be resent: their requests are not kept any more.")
+	}
+	said := strconv.Itoa(made) + " resent."
+	if missed := asked - made; missed > 0 {
+		said += " " + strconv.Itoa(missed) + " could not be: their requests are not kept any more."
+	}
+	s.flash(r, said)
+	return s.redirect(w, r, urlPath(captureURL)+"/deliveries")
+}
+
+// resentPath is where the answers of a resend are seen: of one on its own page, of several side by side.
+func resentPath(captureURL, request hook.ID, made []hook.Delivery) string {
+	if len(made) == 1 {
+		return deliveryPath(made[0].ID)
+	}
+	ids := make([]string, len(made))
+	for i, d := range made {
+		ids[i] = d.ID.Text("")
+	}
+	return requestPath(captureURL, request) + "/resent?ids=" + strings.Join(ids, ",")
+}
+
+// refuseResend shows the request again with what is wrong.
+func (s *Server) refuseResend(w http.ResponseWriter, r *http.Request, form templates.ResendForm, err error) error {
+	if form.Errors, err = fieldErrors(err); err != nil {
+		return err
+	}
+	page, in, err := s.inspector(r)
+	if err != nil {
+		return err
+	}
+	if in.Detail, err = s.requestDetail(r, in.URL); err != nil {
+		return err
+	}
+	in.Detail.Tab = templates.TabDeliveries
+	in.Detail.Deliveries.Form = form
+	if err := s.listAround(r, &in); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusUnprocessableEntity, templates.InspectorPage(page, in))
+}
+
+// resentPage: GET /urls/{id}/requests/{rid}/resent?ids=
+func (s *Server) resentPage(w http.ResponseWriter, r *http.Request) error {
+	page, u, request, err := s.ownRequest(r, "Resent")
+	if err != nil {
+		return err
+	}
+	var views []templates.DeliveryView
+	for i, text := range strings.Split(r.URL.Query().Get("ids"), ",") {
+		id, ok := hook.ParseID("", text)
+		if !ok || i >= hook.MaxOneOffTargets+hook.MaxSubscriptions {
+			return errNoPage
+		}
+		v, err := s.deliveryView(r, id)
+		if err != nil || v.RequestID != request.ID {
+			return errNoPage
+		}
+		views = append(views, v)
+	}
+	page.Live = deliveriesLive(u.ID)
+	return s.render(w, r, http.StatusOK, templates.Resent(page, u, views))
+}
+
+// editRequestPage: GET /urls/{id}/requests/{rid}/edit; ?delivery= begins with what that delivery sent.
+func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
+	page, u, request, err := s.ownRequest(r, "Edit and resend")
+	if err != nil {
+		return err
+	}
+	form := templates.EditForm{Request: request, URL: u, Subscriptions: s.Store.SubscriptionsOf(u.ID), Retry: true}
+	edit := newEdit(request, nil)
+	if text := r.URL.Query().Get("delivery"); text != "" {
+		id, _ := hook.ParseID(hook.DeliveryPrefix, text)
+		d, _, err := s.Store.Delivery(r.Context(), actor(r), id)
+		if err != nil || d.RequestID != request.ID {
+			return errNoPage
+		}
+		form.SubscriptionID = d.SubscriptionID
+		if d.SubscriptionID == 0 {
+			form.TargetURL, form.SignAs, form.Retry = d.TargetURL, d.SignAs, d.Retry
+		}
+		if d.Edit != nil {
+			edit = d.Edit
+		}
+	} else if len(form.Subscriptions) > 0 {
+		form.SubscriptionID = form.Subscriptions[0].ID
+		edit = newEdit(request, form.Subscriptions[0])
+	}
+	fillEdit(&form, edit)
+	return s.render(w, r, http.StatusOK, templates.EditAndResend(page, form))
+}
+
+// fillEdit writes an edited copy into the form.
+func fillEdit(form *templates.EditForm, e *hook.Edit) {
+	form.Method, form.Path, form.Query = e.Method, e.Path, e.Query
+	var lines []string
+	for _, h := range e.Headers {
+		lines = append(lines, h.Name+": "+h.Value)
+	}
+	form.Headers = strings.ToValidUTF8(strings.Join(lines, "\n"), "\uFFFD")
+	form.BodyIsBinary = !editable(e.Body)
+	if !form.BodyIsBinary {
+		form.Body = string(e.Body)
+	}
+}
+
+// editable reports whether a body can be edited in a text field, which knows line breaks but not which.
+func editable(body []byte) bool {
+	return len(body) <= hook.MaxEditedBody && utf8.Valid(body) && !strings.ContainsRune(string(body), 0) &&
+		(!strings.Contains(string(body), "\r") || strings.Count(string(body), "\r\n") == strings.Count(string(body), "\n") &&
+			strings.Count(string(body), "\r") == strings.Count(string(body), "\n"))
+}
+
+// sendEdited: POST /urls/{id}/requests/{rid}/edit
+func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
+	page, u, request, err := s.ownRequest(r, "Edit and resend")
+	if err != nil {
+		return err
+	}
+	form := templates.EditForm{
+		Request: request, URL: u, Subscriptions: s.Store.SubscriptionsOf(u.ID), TargetURL: strings.TrimSpace(r.PostForm.Get("target_url")),
+		Method: r.PostForm.Get("method"), Path: r.PostForm.Get("path"), Query: r.PostForm.Get("query"), Headers: typedText(r.PostForm.Get("headers")),
+		Body: r.PostForm.Get("body"), BodyIsBinary: !editable(request.Body), Retry: r.PostForm.Get("retry") == "true",
+	}
+	resend, err := s.readEdited(r, &form)
+	if err == nil {
+		var made []hook.Delivery
+		if made, err = s.Store.Resend(r.Context(), actor(r), user(r).Email, resend); err == nil {
+			return s.redirect(w, r, deliveryPath(made[0].ID))
+		}
+	}
+	if form.Errors, err = fieldErrors(err); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusUnprocessableEntity, templates.EditAndResend(page, form))
+}
+
+// readEdited returns what the form asks for.
+func (s *Server) readEdited(r *http.Request, form *templates.EditForm) (hook.Resend, error) {
+	resend := hook.Resend{RequestID: form.Request.ID, Retry: form.Retry}
+	var bad error
+	if text := r.PostForm.Get("subscription"); text != "" {
+		sub, err := s.referredSubscription(r, "subscription", text)
+		bad = err
+		form.SubscriptionID, resend.SubscriptionID = sub.ID, sub.ID
+	} else {
+		bad = s.checkTypedTarget("target_url", form.TargetURL)
+		if text := r.PostForm.Get("sign_as"); text != "" {
+			sub, err := s.referredSubscription(r, "sign_as", text)
+			bad = joinInvalid(bad, err)
+			form.SignAs = sub.ID
+		}
+		resend.TargetURL, resend.SignAs, resend.Retry = form.TargetURL, form.SignAs, false
+	}
+	headers, err := readHeaderLines(form.Headers)
+	if err != nil {
+		err = relocate(err, "response.headers", "headers")
+	}
+	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers, Body: form.Request.Body}
+	if !form.BodyIsBinary {
+		e.Body = []byte(form.Body)
+		if !strings.Contains(string(form.Request.Body), "\r\n") {
+			e.Body = []byte(typedText(form.Body))
+		}
+	}
+	resend.Edit = e
+	return resend, joinInvalid(bad, err, e.Validate())
+}
