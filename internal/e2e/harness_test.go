@@ -81,6 +81,7 @@ type server struct {
 	Addr    string // 127.0.0.1:port
 	env     []string
 	wrap    []string // a command that runs the program, such as strace
+	program string   // another one than binary
 	cmd     *exec.Cmd
 	exited  chan error
 	log     lockedBuffer
@@ -113,7 +114,13 @@ func start(t testing.TB, settings ...string) *server {
 // startUnder is start with a command in front of the program.
 func startUnder(t testing.TB, wrap []string, settings ...string) *server {
 	t.Helper()
-	s := &server{wrap: wrap, t: t, DataDir: filepath.Join(t.TempDir(), "data"), Addr: "127.0.0.1:0"}
+	return startProgram(t, "", wrap, settings...)
+}
+
+// startProgram is startUnder for another program than binary.
+func startProgram(t testing.TB, program string, wrap []string, settings ...string) *server {
+	t.Helper()
+	s := &server{program: program, wrap: wrap, t: t, DataDir: filepath.Join(t.TempDir(), "data"), Addr: "127.0.0.1:0"}
 	s.env = append([]string{
 		"HOOKKEEPER_ADMIN_EMAIL=" + adminEmail, "HOOKKEEPER_ADMIN_PASSWORD=" + adminPassword, "HOOKKEEPER_API_TOKEN=" + apiToken,
 		"HOOKKEEPER_LOG=json", "HOOKKEEPER_DISK_RESERVE=1MiB",
@@ -131,7 +138,11 @@ func startUnder(t testing.TB, wrap []string, settings ...string) *server {
 // restart starts the server again on the same data directory and, after the first time, on the same port.
 func (s *server) restart() {
 	s.t.Helper()
-	command := append(slices.Clone(s.wrap), binary, "serve")
+	program := binary
+	if s.program != "" {
+		program = s.program
+	}
+	command := append(slices.Clone(s.wrap), program, "serve")
 	s.cmd = exec.Command(command[0], command[1:]...)
 	s.cmd.Env = append(cleanEnviron(), append([]string{"HOOKKEEPER_DATA=" + s.DataDir, "HOOKKEEPER_ADDR=" + s.Addr}, s.env...)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // signals reach the program behind a wrapper, too

@@ -41,10 +41,13 @@ const (
 	codeUnique     = 2067
 )
 
-const (
+const walLimit = "67108864" // bytes that the WAL file keeps after a checkpoint
+
+// Variables, because the test of power cuts links a server that is not safe, to see that it would find out.
+var (
+	synchronous = "FULL"
 	// checkpointPages is the size of the WAL, in pages of 4 KiB, from which a commit moves it into the database.
 	checkpointPages = "4000"
-	walLimit        = "67108864" // bytes that the WAL file keeps after a checkpoint
 )
 
 // writerDSN opens the one connection that writes. auto_vacuum stands before anything that writes, because it only
@@ -53,7 +56,7 @@ func writerDSN(path string) string {
 	return dsn(path, url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {
-			"busy_timeout(5000)", "auto_vacuum(2)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+			"busy_timeout(5000)", "auto_vacuum(2)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)",
 			"wal_autocheckpoint(" + checkpointPages + ")", "journal_size_limit(" + walLimit + ")", "mmap_size(0)",
 			"cell_size_check(1)",
 		},

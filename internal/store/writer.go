@@ -107,7 +107,7 @@ func (w *writer) open(ctx context.Context) error {
 	if err := db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&level); err != nil {
 		return errors.Join(err, db.Close())
 	}
-	if level != 2 {
+	if level != 2 && synchronous == "FULL" {
 		return errors.Join(fmt.Errorf("PRAGMA synchronous is %d, not FULL", level), db.Close())
 	}
 	w.db = db
