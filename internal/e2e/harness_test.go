@@ -138,6 +138,13 @@ func startProgram(t testing.TB, program string, wrap []string, settings ...strin
 // restart starts the server again on the same data directory and, after the first time, on the same port.
 func (s *server) restart() {
 	s.t.Helper()
+	if err := s.launch(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// launch is restart for a server that may fail to start.
+func (s *server) launch() error {
 	program := binary
 	if s.program != "" {
 		program = s.program
@@ -148,10 +155,10 @@ func (s *server) restart() {
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // signals reach the program behind a wrapper, too
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
 	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
+		return err
 	}
 	addr := make(chan string, 1)
 	s.exited = make(chan error, 1)
@@ -161,11 +168,12 @@ func (s *server) restart() {
 	}(s.cmd, s.exited)
 	select {
 	case s.Addr = <-addr:
+		return nil
 	case err := <-s.exited:
 		s.exited <- err
-		s.t.Fatalf("the server ended at its start: %v\n%s", err, s.log.String())
+		return fmt.Errorf("the server ended at its start: %w\n%s", err, s.log.String())
 	case <-time.After(startWait):
-		s.t.Fatalf("the server did not start\n%s", s.log.String())
+		return fmt.Errorf("the server did not start\n%s", s.log.String())
 	}
 }
 

@@ -115,15 +115,8 @@ func cutPower(t *testing.T, strace, synchronous string, cuts int) (found harm) {
 // recordDisk has a server capture and deliver for a while, kills it, and returns what it did to its disk.
 func recordDisk(t *testing.T, strace, synchronous string) (events []diskEvent, database string) {
 	t.Helper()
-	dir := t.TempDir()
-	program, log := filepath.Join(dir, "hookkeeper"), filepath.Join(dir, "trace")
-	const store = "github.com/hookkeeper/hookkeeper/internal/store."
-	build := exec.Command("go", "build", "-o", program, "-ldflags",
-		"-X "+store+"synchronous="+synchronous+" -X "+store+"checkpointPages=200", "../..")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	s := startProgram(t, program, traceDisk(strace, log), allowLoopback)
+	log := filepath.Join(t.TempDir(), "trace")
+	s := startProgram(t, buildStore(t, synchronous, 200), traceDisk(strace, log), allowLoopback)
 	u := s.newURL(nil)
 	g := newReceiver(t)
 	s.subscribe(u, g.URL, nil)
@@ -139,6 +132,19 @@ func recordDisk(t *testing.T, strace, synchronous string) (events []diskEvent, d
 	s.killTraced()
 	senders.Wait()
 	return readTrace(t, log), filepath.Join(s.DataDir, "hookkeeper.db")
+}
+
+// buildStore builds the program with another way to write, and a checkpoint after so many pages.
+func buildStore(t *testing.T, synchronous string, checkpointPages int) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "hookkeeper")
+	const store = "github.com/hookkeeper/hookkeeper/internal/store."
+	build := exec.Command("go", "build", "-o", program, "-ldflags",
+		fmt.Sprintf("-X %ssynchronous=%s -X %scheckpointPages=%d", store, synchronous, store, checkpointPages), "../..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
 }
 
 // killTraced kills the program but not the tracer, which then writes down what it has seen.
