@@ -1,15 +1,21 @@
 package e2e
 
 import (
+	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
 // acked collects the requests that senders were told are stored: the marker of each by its id.
@@ -55,15 +61,19 @@ func sendMarked(addr, path, name string, acks *acked, progress chan<- struct{}) 
 	}
 }
 
-// TestKill9 kills the server under load, again and again: what was acknowledged is there, and whole.
+// TestKill9 kills the server under captures and deliveries, again and again: what was acknowledged is there, whole, and delivered;
+// what is recorded as delivered is not delivered again.
 func TestKill9(t *testing.T) {
 	t.Parallel()
-	cycles := 5
+	cycles := 10
 	if long() {
-		cycles = 20
+		cycles = 200
 	}
-	s := start(t, "HOOKKEEPER_KEEP_REQUESTS=10000000")
+	s := start(t, "HOOKKEEPER_KEEP_REQUESTS=10000000", allowLoopback)
 	u := s.newURL(nil)
+	g := newReceiver(t)
+	s.subscribe(u, g.URL, nil)
+	done := map[string]int{} // requests that are recorded as delivered, and how often they had come by then
 	acks := &acked{ids: map[string]string{}}
 	for cycle := range cycles {
 		var wg sync.WaitGroup
@@ -77,8 +87,22 @@ func TestKill9(t *testing.T) {
 		}
 		s.kill()
 		wg.Wait()
+		for _, id := range recordedIn(t, s.DataDir) {
+			if _, known := done[id]; !known {
+				done[id] = g.times[id] // nothing comes any more
+			}
+		}
 		s.restart()
 	}
+	eventually(t, "all acknowledged requests are delivered", func() bool {
+		return g.missing(slices.Collect(maps.Keys(acks.ids))) == 0
+	})
+	for id, times := range done {
+		if now := g.times[id]; now != times {
+			t.Errorf("request %s was recorded as delivered and came %d times more", id, now-times)
+		}
+	}
+	t.Logf("%d were recorded as delivered when the server was killed", len(done))
 	stored := map[string]string{}
 	for _, r := range s.requests(u.ID) {
 		marker := strings.TrimPrefix(r.Query, "m=")
@@ -94,6 +118,46 @@ func TestKill9(t *testing.T) {
 	if problems := runCommand(t, s, "check"); !strings.Contains(problems, "The database is sound.") {
 		t.Errorf("check says %q", problems)
 	}
+}
+
+// recordedIn returns the requests whose delivery is recorded as succeeded by a server that was killed. It reads a copy, because
+// the next start has to find what the kill left.
+func recordedIn(t *testing.T, dataDir string) (requests []string) {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "hookkeeper.db")
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(filepath.Join(dataDir, "hookkeeper.db"+suffix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(image+suffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sql.Open("sqlite", "file:"+image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = db.Close()
+		_ = os.Remove(image)
+	}()
+	rows, err := db.Query("SELECT request_id FROM deliveries WHERE state = $1", int(hook.Succeeded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id hook.ID
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, id.Text(hook.RequestPrefix))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return requests
 }
 
 // checkWhole reads a sample of the stored requests: the body starts with its marker.
@@ -188,14 +252,20 @@ func (s *server) sendOne(request []byte) string {
 	return id
 }
 
-// TestDrain stops the server by SIGTERM under load: every answer that was begun is finished, and what was acknowledged is
-// there after the next start.
+// TestDrain stops the server by SIGTERM under captures and deliveries: every answer that was begun is finished, what was
+// acknowledged is there after the next start, and each of it is delivered once.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	rounds := 3
+	if long() {
+		rounds = 100
+	}
+	s := start(t, allowLoopback, "HOOKKEEPER_KEEP_REQUESTS=1000000")
 	u := s.newURL(nil)
+	g := newReceiver(t)
+	s.subscribe(u, g.URL, nil)
 	acks := &acked{ids: map[string]string{}}
-	for round := range 3 {
+	for round := range rounds {
 		var wg sync.WaitGroup
 		progress := make(chan struct{}, 1)
 		for i := range 8 {
@@ -222,6 +292,10 @@ func TestDrain(t *testing.T) {
 	}
 	if len(stored) != len(acks.ids) {
 		t.Errorf("%d stored, %d acknowledged: a drain leaves nothing in between", len(stored), len(acks.ids))
+	}
+	eventually(t, "all are delivered", func() bool { return g.missing(slices.Collect(maps.Keys(stored))) == 0 })
+	if requests, deliveries := g.received(); requests != deliveries {
+		t.Errorf("%d requests came in %d deliveries: a drain ends none in the middle", requests, deliveries)
 	}
 }
 
