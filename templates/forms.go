@@ -88,6 +88,7 @@ type URLForm struct {
 	KeepRequests string // "" takes the default
 	KeepDays     string
 	KeepMiB      string
+	Rate         string // requests a second; "" = no limit
 	Defaults     hook.Keep
 	Errors       FieldErrors // locations of hook.CaptureURL.Validate
 }

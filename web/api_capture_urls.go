@@ -19,6 +19,7 @@ type captureURLJSON struct {
 	CORS          bool         `json:"cors"`
 	Response      responseJSON `json:"response"`
 	Keep          keepJSON     `json:"keep"`
+	Rate          *float64     `json:"rate_per_second"`
 	RequestCount  int64        `json:"request_count"`
 	ReceivedCount int64        `json:"received_count"`
 	LastRequestAt *string      `json:"last_request_at"`
@@ -55,6 +56,7 @@ func (s *Server) captureURLJSON(r *http.Request, u hook.CaptureURLStats) capture
 		CORS:          u.CORS,
 		Response:      newResponseJSON(u.Response),
 		Keep:          keepJSON{orNull(u.Keep.Requests), orNull(u.Keep.Days), orNull(u.Keep.Bytes)},
+		Rate:          orNull(u.Rate),
 		RequestCount:  u.Kept,
 		ReceivedCount: u.Received,
 		LastRequestAt: apiTime(u.LastRequestAt),
@@ -72,7 +74,7 @@ func newResponseJSON(r hook.Response) responseJSON {
 }
 
 // orNull returns nil for the zero, which stands for the default.
-func orNull(v int64) *int64 {
+func orNull[T int64 | float64](v T) *T {
 	if v == 0 {
 		return nil
 	}
@@ -87,6 +89,7 @@ type captureURLInput struct {
 	Paused   member[bool]          `json:"paused"`
 	CORS     member[bool]          `json:"cors"`
 	Keep     member[keepInput]     `json:"keep"`
+	Rate     member[float64]       `json:"rate_per_second"`
 	Response member[responseInput] `json:"response"`
 }
 
@@ -114,6 +117,10 @@ func (in captureURLInput) apply(u *hook.CaptureURL) error {
 		u.Keep = hook.Keep{}
 	}
 	in.Keep.value.apply(&u.Keep)
+	if in.Rate.set && !in.Rate.null {
+		in.Rate.value = cmp.Or(in.Rate.value, -1) // as in keep: no limit is null
+	}
+	in.Rate.apply(&u.Rate, 0)
 	if in.Response.null {
 		u.Response = hook.DefaultResponse()
 	}

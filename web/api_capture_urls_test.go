@@ -39,14 +39,14 @@ func TestAPICreateCaptureURL(t *testing.T) {
 	want := fmt.Sprint(map[string]any{
 		"name": "Orders", "paused": false, "cors": true,
 		"response": map[string]any{"status": "200", "headers": []any{}, "body": "", "body_base64": nil, "delay_ms": "0"},
-		"keep":     map[string]any{"requests": nil, "days": nil, "bytes": nil}, "request_count": "0", "received_count": "0", "last_request_at": nil,
+		"keep":     map[string]any{"requests": nil, "days": nil, "bytes": nil}, "rate_per_second": nil, "request_count": "0", "received_count": "0", "last_request_at": nil,
 	})
 	if got := fmt.Sprint(without(doc, "id", "slug", "url", "created_at")); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 
 	a = s.api(text, "POST", captureURLsPath, `{"name":"Everything","slug":"orders-eu","paused":true,"cors":false,
-		"keep":{"requests":10,"days":7,"bytes":1048576},
+		"keep":{"requests":10,"days":7,"bytes":1048576},"rate_per_second":2.5,
 		"response":{"status":202,"headers":[{"name":"X-A","value":"b"},{"name":"x-a","value":"ü"}],"body_base64":"/w==","delay_ms":25000}}`)
 	wantStatus(t, "everything", a, http.StatusCreated)
 	want = fmt.Sprint(map[string]any{
@@ -55,7 +55,7 @@ func TestAPICreateCaptureURL(t *testing.T) {
 			"status": "202", "headers": []any{map[string]any{"name": "X-A", "value": "b"}, map[string]any{"name": "x-a", "value": "ü"}},
 			"body": nil, "body_base64": "/w==", "delay_ms": "25000",
 		},
-		"keep": map[string]any{"requests": "10", "days": "7", "bytes": "1048576"}, "request_count": "0", "received_count": "0", "last_request_at": nil,
+		"keep": map[string]any{"requests": "10", "days": "7", "bytes": "1048576"}, "rate_per_second": "2.5", "request_count": "0", "received_count": "0", "last_request_at": nil,
 	})
 	if got := fmt.Sprint(without(a.decode(t), "id", "created_at")); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -98,6 +98,10 @@ func TestAPIInvalidCaptureURL(t *testing.T) {
 		`{"keep":{"days":36501}}`:                             "keep.days",
 		`{"keep":{"bytes":1}}`:                                "keep.bytes",
 		`{"keep":{"bytes":-9223372036854775808}}`:             "keep.bytes",
+		`{"rate_per_second":0}`:                               "rate_per_second",
+		`{"rate_per_second":-1}`:                              "rate_per_second",
+		`{"rate_per_second":10001}`:                           "rate_per_second",
+		`{"rate_per_second":"2"}`:                             "rate_per_second",
 		`{"slug":"-a"}`:                                       "slug",
 		`{"slug":"UPPER"}`:                                    "slug",
 		`{"slug":"ab"}`:                                       "slug",

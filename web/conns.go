@@ -8,6 +8,7 @@ import (
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // Conns bounds the open connections of an http.Server, in all and from one address. This machine and trusted proxies
@@ -15,6 +16,7 @@ import (
 type Conns struct {
 	PerAddr int
 	Trusted []netip.Prefix
+	Tally   *tally.Tally // may be nil
 
 	mu     sync.Mutex
 	open   map[net.Conn]netip.Addr
@@ -26,6 +28,7 @@ func (c *Conns) StateChanged(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		if !c.add(conn) {
+			c.Tally.Count(tally.Connections, 0)
 			_ = conn.Close()
 		}
 	case http.StateHijacked, http.StateClosed:

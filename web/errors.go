@@ -12,6 +12,7 @@ import (
 
 	"github.com/hookkeeper/hookkeeper/internal/auth"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 	"github.com/hookkeeper/hookkeeper/templates"
 )
 
@@ -97,6 +98,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	f := s.explain(r, err)
+	if refusals[f.status] {
+		s.Tally.Count(surface(api), f.status)
+	}
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
@@ -112,6 +116,19 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		s.failPage(w, r, f)
 	}
+}
+
+// refusals are the statuses that tell an operator of a limit that was met, or of somebody who tries doors.
+var refusals = map[int]bool{
+	http.StatusUnauthorized: true, http.StatusForbidden: true, http.StatusRequestEntityTooLarge: true, http.StatusMisdirectedRequest: true,
+	http.StatusTooManyRequests: true, http.StatusInternalServerError: true, http.StatusServiceUnavailable: true,
+}
+
+func surface(api bool) tally.Surface {
+	if api {
+		return tally.API
+	}
+	return tally.Dashboard
 }
 
 // failPage answers with the page of an error.

@@ -106,6 +106,7 @@ func (s *Server) routeList() []route {
 		{"POST /settings/sessions/end", users, noBody, s.signOutEverywhere},
 		{"POST /settings/tokens", users, formBody, s.createToken},
 		{"POST /settings/tokens/{id}/revoke", users, noBody, s.revokeToken},
+		{"GET /settings/server", admins, noBody, s.serverPage},
 		{"POST /settings/users", admins, formBody, s.addUser},
 		{"POST /settings/users/{id}/invite", admins, noBody, s.inviteUser},
 		{"GET /settings/users/{id}/delete", admins, noBody, s.deleteUserPage},

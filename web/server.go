@@ -16,6 +16,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/live"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 	"github.com/hookkeeper/hookkeeper/static"
 	"github.com/hookkeeper/hookkeeper/templates"
 )
@@ -44,6 +45,8 @@ type Options struct {
 	Keep              hook.Keep     // what a capture URL keeps when it does not say
 	SessionMax        time.Duration // the longest life of a session
 	MaxSocketsPerAddr int           // not applied to loopback and trusted proxies
+	Version           string
+	Tally             *tally.Tally // counts what is refused; may be nil
 	Log               *slog.Logger
 }
 
@@ -68,6 +71,7 @@ type Server struct {
 	canary   canary
 	claimed  atomic.Bool // there is a user: set-up is over
 	draining atomic.Bool
+	started  time.Time
 }
 
 // New returns a server, or an error when a part is missing.
@@ -79,6 +83,7 @@ func New(o Options) (*Server, error) {
 		Options:  o,
 		sessions: newSessions(o.Store, o.SessionMax),
 		sockets:  newSockets(o.MaxSocketsPerAddr),
+		started:  time.Now(),
 	}
 	s.routes = s.routeList()
 	s.mux = http.NewServeMux()

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 func TestChangePassword(t *testing.T) {
@@ -165,4 +168,38 @@ func TestReleaseSlug(t *testing.T) {
 	wantRedirect(t, "release", b.post("/settings/slugs/release", "slug", "orders-eu"), "/settings")
 	wantStatus(t, "take it now", create(other), http.StatusCreated)
 	wantStatus(t, "release again", b.post("/settings/slugs/release", "slug", "orders-eu"), http.StatusNotFound)
+}
+
+// TestServerPage: an admin sees how the server is and what it has refused; nobody else does.
+func TestServerPage(t *testing.T) {
+	t.Parallel()
+	counts := &tally.Tally{}
+	s := newSite(t, func(o *Options) { o.Tally, o.Version = counts, "v1.2.3" })
+	admin, other := s.loggedIn(s.user(true)), s.loggedIn(s.user(false))
+	wantStatus(t, "somebody else", other.get("/settings/server"), http.StatusForbidden)
+	wantStatus(t, "a wrong token", s.api("hk_wrong", "GET", "/api/v1/capture-urls", ""), http.StatusUnauthorized)
+	counts.Count(tally.Captures, http.StatusTooManyRequests)
+	counts.Count(tally.Connections, 0)
+	page := admin.get("/settings/server")
+	wantStatus(t, "the page", page, http.StatusOK)
+	var rows []string
+	for i, cell := range page.parse(t).All("tbody td") {
+		if text := strings.TrimSpace(cell.Text()); i%4 == 0 {
+			rows = append(rows, text)
+		} else if text != "" {
+			rows[len(rows)-1] += " " + text
+		}
+	}
+	want := []string{
+		"API 401 no valid token 1",
+		"Connections closed: too many are open, in all or from one address 1",
+		"Pages and live views 403 cross-site, or not allowed 1",
+		"Requests to capture URLs 429 over the rate of the capture URL 1",
+	}
+	if diff := cmp.Diff(want, rows); diff != "" {
+		t.Error(diff)
+	}
+	if text := page.parse(t).One("main").Text(); !strings.Contains(text, "v1.2.3") || !strings.Contains(text, "Write-ahead log") {
+		t.Errorf("the page: %s", text)
+	}
 }

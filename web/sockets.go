@@ -64,6 +64,13 @@ func (s *sockets) register(v viewer, end func(closeCode int)) (release func(), e
 	return sync.OnceFunc(func() { s.release(sock) }), nil
 }
 
+// count returns how many sockets are open.
+func (s *sockets) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
 func (s *sockets) release(sock *socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

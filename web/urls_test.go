@@ -228,7 +228,7 @@ func TestURLSettings(t *testing.T) {
 	u := storetest.CaptureURLOf(t, s.store, ann)
 	b := s.loggedIn(ann)
 	a := b.post(urlPath(u.ID)+"/settings", "name", "New name", "status", " 202 ", "delay_ms", "1500", "cors", "true",
-		"headers", "Content-Type: application/json\r\n\r\nX-A:b\r\n", "body", "{\r\n}", "keep_requests", "500", "keep_days", "", "keep_mib", "1.5")
+		"headers", "Content-Type: application/json\r\n\r\nX-A:b\r\n", "body", "{\r\n}", "keep_requests", "500", "keep_days", "", "keep_mib", "1.5", "rate", " 0.5 ")
 	got := s.captureURLOf(a)
 	want := got
 	want.Name, want.CORS = "New name", true
@@ -237,12 +237,13 @@ func TestURLSettings(t *testing.T) {
 		Headers: []hook.Header{{Name: "Content-Type", Value: "application/json"}, {Name: "X-A", Value: "b"}},
 	}
 	want.Keep = hook.Keep{Requests: 500, Bytes: 3 << 19}
+	want.Rate = 0.5
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	form := b.get(urlPath(u.ID) + "/settings").parse(t)
 	for id, want := range map[string]string{
-		"name": "New name", "status": "202", "delay_ms": "1500", "keep_requests": "500", "keep_days": "", "keep_mib": "1.5",
+		"name": "New name", "status": "202", "delay_ms": "1500", "keep_requests": "500", "keep_days": "", "keep_mib": "1.5", "rate": "0.5",
 	} {
 		if got := form.One("#" + id).Attr("value"); got != want {
 			t.Errorf("%s shows %q, want %q", id, got, want)
@@ -260,14 +261,14 @@ func TestURLSettingsMistakes(t *testing.T) {
 	u := storetest.CaptureURLOf(t, s.store, ann)
 	b := s.loggedIn(ann)
 	a := b.post(urlPath(u.ID)+"/settings", "name", "", "status", "99", "delay_ms", "soon", "headers", "Set-Cookie: a=b\nno colon",
-		"body", "typed", "keep_requests", "-1", "keep_days", "99999999999999999999999", "keep_mib", "1e9")
+		"body", "typed", "keep_requests", "-1", "keep_days", "99999999999999999999999", "keep_mib", "1e9", "rate", "0")
 	wantStatus(t, "mistakes", a, http.StatusUnprocessableEntity)
 	d := a.parse(t)
 	var marked []string
 	for _, e := range d.All("[aria-invalid=true]") {
 		marked = append(marked, e.Attr("id"))
 	}
-	if diff := cmp.Diff([]string{"name", "status", "delay_ms", "headers", "keep_requests", "keep_days", "keep_mib"}, marked); diff != "" {
+	if diff := cmp.Diff([]string{"name", "status", "delay_ms", "headers", "keep_requests", "keep_days", "keep_mib", "rate"}, marked); diff != "" {
 		t.Errorf("marked: %s", diff)
 	}
 	if got := d.One("textarea#body").RawText(); got != "typed" {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"net/url"
@@ -64,6 +65,9 @@ func (s *Server) urlForm(u hook.CaptureURL) templates.URLForm {
 	if u.Keep.Bytes != 0 {
 		form.KeepMiB = strconv.FormatFloat(float64(u.Keep.Bytes)/(1<<20), 'f', -1, 64)
 	}
+	if u.Rate != 0 {
+		form.Rate = strconv.FormatFloat(u.Rate, 'f', -1, 64)
+	}
 	var lines []string
 	for _, h := range u.Response.Headers {
 		lines = append(lines, h.Name+": "+h.Value)
@@ -82,6 +86,7 @@ func typedURLForm(typed url.Values, form templates.URLForm) templates.URLForm {
 	form.Status, form.DelayMS = typed.Get("status"), typed.Get("delay_ms")
 	form.Headers, form.Body = typed.Get("headers"), typed.Get("body")
 	form.KeepRequests, form.KeepDays, form.KeepMiB = typed.Get("keep_requests"), typed.Get("keep_days"), typed.Get("keep_mib")
+	form.Rate = typed.Get("rate")
 	return form
 }
 
@@ -104,6 +109,9 @@ func readURLForm(typed url.Values, u *hook.CaptureURL) error {
 	var err error
 	if u.Keep.Bytes, err = readMiB(typed.Get("keep_mib")); err != nil {
 		errs = append(errs, fieldError("keep.bytes", "is not a number"))
+	}
+	if u.Rate, err = readRate(typed.Get("rate")); err != nil {
+		errs = append(errs, fieldError("rate_per_second", "is not a number"))
 	}
 	if u.Response.Headers, err = readHeaderLines(typed.Get("headers")); err != nil {
 		errs = append(errs, err)
@@ -138,6 +146,19 @@ func readMiB(text string) (int64, error) {
 	}
 	mib, err := strconv.ParseFloat(text, 64)
 	return max(1, int64(min(mib, math.MaxInt32)*(1<<20))), err // an explicit 0 is too small, not the default
+}
+
+// readRate reads a number a second, 0 from an empty field.
+func readRate(text string) (float64, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return 0, nil
+	}
+	if strings.Trim(text, "0123456789.") != "" { // no exponents, no "NaN"
+		return 0, strconv.ErrSyntax
+	}
+	rate, err := strconv.ParseFloat(text, 64)
+	return cmp.Or(rate, -1), err // an explicit 0 is a mistake, not "no limit"
 }
 
 // readHeaderLines reads one "Name: value" a line.

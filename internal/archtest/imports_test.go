@@ -25,13 +25,13 @@ var allowed = map[string][]string{
 	"internal/cli": {"*", "github.com/alecthomas/kong", "github.com/lmittmann/tint", "golang.org/x/term"},
 	"web": {
 		"templates", "static", "internal/store", "internal/live", "internal/view", "internal/auth", "internal/hook",
-		"internal/netid", "internal/snippet", "internal/filter", "internal/signing", "internal/egress", "github.com/a-h/templ", "github.com/alexedwards/scs/v2",
+		"internal/netid", "internal/snippet", "internal/filter", "internal/signing", "internal/egress", "internal/tally", "github.com/a-h/templ", "github.com/alexedwards/scs/v2",
 		"github.com/gorilla/websocket", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",
 	},
 	"templates": {
-		"static", "internal/hook", "internal/view", "internal/snippet", "github.com/a-h/templ", "github.com/a-h/templ/runtime",
+		"static", "internal/hook", "internal/view", "internal/snippet", "internal/tally", "github.com/a-h/templ", "github.com/a-h/templ/runtime",
 	},
-	"internal/capture":  {"internal/store", "internal/live", "internal/hook", "internal/netid", "internal/filter"},
+	"internal/capture":  {"internal/store", "internal/live", "internal/hook", "internal/netid", "internal/filter", "internal/tally", "golang.org/x/time/rate"},
 	"internal/delivery": {"internal/store", "internal/egress", "internal/hook", "internal/filter", "internal/signing", "golang.org/x/time/rate"},
 	"internal/store":    {"internal/hook", "internal/seal", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
 	"internal/live":     {"internal/hook"},
@@ -44,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/signing":  {"internal/hook"},
 	"internal/seal":     {},
 	"internal/netid":    {},
+	"internal/tally":    {},
 	"internal/hook":     {},
 	"static":            {},
 }

@@ -2,11 +2,14 @@ package capture
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 var (
@@ -27,7 +30,8 @@ func setPublic(header http.Header, url *hook.CaptureURL) {
 }
 
 // refuse answers a request that is not stored, or not whole, with a sentence.
-func refuse(w http.ResponseWriter, url *hook.CaptureURL, status int, text string) {
+func (h *Handler) refuse(w http.ResponseWriter, url *hook.CaptureURL, status int, text string) {
+	h.Tally.Count(tally.Captures, status)
 	header := w.Header()
 	setPublic(header, url)
 	header["Content-Type"] = textPlain
@@ -37,15 +41,15 @@ func refuse(w http.ResponseWriter, url *hook.CaptureURL, status int, text string
 }
 
 // refuseForNow answers 503: the same request can be sent again.
-func refuseForNow(w http.ResponseWriter, url *hook.CaptureURL, text string) {
+func (h *Handler) refuseForNow(w http.ResponseWriter, url *hook.CaptureURL, text string) {
 	w.Header().Set("Retry-After", "5")
-	refuse(w, url, http.StatusServiceUnavailable, text)
+	h.refuse(w, url, http.StatusServiceUnavailable, text)
 }
 
 // refuseCut answers a body that did not arrive whole. Nothing on the connection can be trusted after it.
-func refuseCut(w http.ResponseWriter, url *hook.CaptureURL) {
+func (h *Handler) refuseCut(w http.ResponseWriter, url *hook.CaptureURL) {
 	w.Header().Set("Connection", "close")
-	refuse(w, url, http.StatusBadRequest, "The body did not arrive whole: nothing was stored.\n")
+	h.refuse(w, url, http.StatusBadRequest, "The body did not arrive whole: nothing was stored.\n")
 }
 
 // refuseUnstored answers a request that the store did not take.
@@ -53,39 +57,39 @@ func (h *Handler) refuseUnstored(w http.ResponseWriter, url *hook.CaptureURL, er
 	e, ok := errors.AsType[*hook.Error](err)
 	switch {
 	case ok && e.Kind == hook.NotFound: // deleted while the body was on its way
-		refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
+		h.refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
 		return
 	case ok && e.Kind == hook.Unavailable:
-		refuseForNow(w, url, "The request could not be stored. Send it again.\n")
+		h.refuseForNow(w, url, "The request could not be stored. Send it again.\n")
 	default:
 		h.Log.Error("storing a request failed", "error", err)
-		refuseForNow(w, url, "The request could not be stored. Send it again.\n")
+		h.refuseForNow(w, url, "The request could not be stored. Send it again.\n")
 	}
 }
 
 // plausible refuses what no capture URL takes; url is nil when there is none.
-func plausible(w http.ResponseWriter, r *http.Request, url *hook.CaptureURL) bool {
+func (h *Handler) plausible(w http.ResponseWriter, r *http.Request, url *hook.CaptureURL) bool {
 	switch {
 	case r.ProtoMajor != 1 || r.Method == "PRI":
-		refuseProtocol(w, url)
+		h.refuseProtocol(w, url)
 	case len(r.Method) > hook.MaxMethodLen:
-		refuse(w, url, http.StatusBadRequest, "The method is longer than "+strconv.Itoa(hook.MaxMethodLen)+" characters.\n")
+		h.refuse(w, url, http.StatusBadRequest, "The method is longer than "+strconv.Itoa(hook.MaxMethodLen)+" characters.\n")
 	case len(r.RequestURI) > hook.MaxTargetLen:
-		refuse(w, url, http.StatusRequestURITooLong, "Path and query are longer than "+strconv.Itoa(hook.MaxTargetLen)+" bytes.\n")
+		h.refuse(w, url, http.StatusRequestURITooLong, "Path and query are longer than "+strconv.Itoa(hook.MaxTargetLen)+" bytes.\n")
 	case headerLines(r.Header) > hook.MaxHeaderLines:
-		refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxHeaderLines)+" header lines.\n")
+		h.refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxHeaderLines)+" header lines.\n")
 	case hasUnknownLength(r):
 		w.Header().Set("Connection", "close")
-		refuse(w, url, http.StatusBadRequest, "A request with HTTP/1.0 and this method needs a Content-Length.\n")
+		h.refuse(w, url, http.StatusBadRequest, "A request with HTTP/1.0 and this method needs a Content-Length.\n")
 	default:
 		return true
 	}
 	return false
 }
 
-func refuseProtocol(w http.ResponseWriter, url *hook.CaptureURL) {
+func (h *Handler) refuseProtocol(w http.ResponseWriter, url *hook.CaptureURL) {
 	w.Header().Set("Connection", "close")
-	refuse(w, url, http.StatusBadRequest, "Capture URLs speak HTTP/1.1.\n")
+	h.refuse(w, url, http.StatusBadRequest, "Capture URLs speak HTTP/1.1.\n")
 }
 
 // hasUnknownLength tells of an HTTP/1.0 request that may have a body of which nothing says where it ends: net/http takes
@@ -110,18 +114,30 @@ func (h *Handler) admits(w http.ResponseWriter, r *http.Request, url *hook.Captu
 	switch {
 	case runsInPage(r):
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		refuse(w, url, http.StatusForbidden, "")
+		h.refuse(w, url, http.StatusForbidden, "")
 	case h.draining.Load():
 		w.Header().Set("Connection", "close")
-		refuseForNow(w, url, "The server is stopping. Send the request again.\n")
+		h.refuseForNow(w, url, "The server is stopping. Send the request again.\n")
 	case url.Paused:
 		w.Header().Set("Retry-After", "60")
-		refuse(w, url, http.StatusServiceUnavailable, "This capture URL is paused. Send the request again later.\n")
+		h.refuse(w, url, http.StatusServiceUnavailable, "This capture URL is paused. Send the request again later.\n")
 	case hops(r) > hook.MaxHops:
-		refuse(w, url, http.StatusLoopDetected, "The request has been passed on too often: it seems to go in a circle.\n")
+		h.refuse(w, url, http.StatusLoopDetected, "The request has been passed on too often: it seems to go in a circle.\n")
 	default:
+		return h.withinRate(w, url)
+	}
+	return false
+}
+
+// withinRate refuses what comes faster than the owner of the capture URL wants.
+func (h *Handler) withinRate(w http.ResponseWriter, url *hook.CaptureURL) bool {
+	wait := h.rates.wait(url, time.Now())
+	if wait == 0 {
 		return true
 	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	h.refuse(w, url, http.StatusTooManyRequests, "This capture URL takes "+strconv.FormatFloat(url.Rate, 'f', -1, 64)+
+		" requests a second at most: nothing was stored. Send the request again later.\n")
 	return false
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/netid"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // testMaxBody is above hook.SmallBody, so that bodies of both kinds fit.
@@ -46,7 +47,7 @@ func newSite(t *testing.T, change func(*hook.CaptureURL)) *site {
 		t.Fatal(err)
 	}
 	return &site{url: u, Handler: New(Options{
-		Store: s, MaxBody: testMaxBody, Cookies: []string{"session", "__Host-session"}, Log: slog.New(slog.DiscardHandler),
+		Store: s, Tally: &tally.Tally{}, MaxBody: testMaxBody, Cookies: []string{"session", "__Host-session"}, Log: slog.New(slog.DiscardHandler),
 		Proxies: netid.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Header: "x-forwarded-for"},
 	})}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // Options is what a Handler is made of.
@@ -24,6 +25,7 @@ type Options struct {
 	MaxBody int64    // bytes
 	// SharedOrigin is true when the dashboard is served on the same host name.
 	SharedOrigin bool
+	Tally        *tally.Tally // counts what is refused; may be nil
 	Log          *slog.Logger
 }
 
@@ -31,6 +33,7 @@ type Options struct {
 type Handler struct {
 	Options
 	budget   *budget
+	rates    rates
 	draining atomic.Bool
 	stopping context.Context // ends the delays of answers
 	stop     context.CancelFunc
@@ -61,11 +64,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	path, query, bareQuery := splitTarget(r.RequestURI)
 	url := h.Store.CaptureURLBySlug(slugOf(path))
-	if !plausible(w, r, url) {
+	if !h.plausible(w, r, url) {
 		return
 	}
 	if url == nil {
-		refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
+		h.refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
 		return
 	}
 	if isPreflight(r) && url.CORS {
@@ -84,13 +87,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.storeTruncated(w, r, url, request.Request)
 		return
 	case errors.Is(err, errBudget):
-		refuseForNow(w, url, "Too many bytes are being received right now. Send the request again.\n")
+		h.refuseForNow(w, url, "Too many bytes are being received right now. Send the request again.\n")
 		return
 	case err != nil:
-		refuseCut(w, url)
+		h.refuseCut(w, url)
 		return
 	case headerLines(r.Trailer) > hook.MaxTrailerLines:
-		refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxTrailerLines)+" trailer lines.\n")
+		h.refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxTrailerLines)+" trailer lines.\n")
 		return
 	}
 	request.Body, request.BodySize = body, int64(len(body))
@@ -140,7 +143,7 @@ func (h *Handler) storeTruncated(w http.ResponseWriter, r *http.Request, url *ho
 	}
 	w.Header().Set("Connection", "close") // what is left of the body is not worth reading
 	w.Header().Set("Hookkeeper-Request-Id", request.ID.Text(hook.RequestPrefix))
-	refuse(w, url, http.StatusRequestEntityTooLarge, "The body is larger than the "+strconv.FormatInt(h.MaxBody, 10)+
+	h.refuse(w, url, http.StatusRequestEntityTooLarge, "The body is larger than the "+strconv.FormatInt(h.MaxBody, 10)+
 		" bytes that are captured here. The request was noted without it.\n")
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/live"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 	"github.com/hookkeeper/hookkeeper/web"
 )
 
@@ -49,6 +50,7 @@ type server struct {
 	web     *web.Server
 	http    *http.Server
 	setup   *setupLink
+	tally   tally.Tally
 }
 
 // serve runs the server until a signal or ctx ends it.
@@ -158,13 +160,13 @@ func (s *server) open(ctx context.Context) (err error) {
 	}
 	s.capture = capture.New(capture.Options{
 		Store: s.store, Proxies: site.Proxies, Cookies: web.CookieNames(), MaxBody: c.MaxBody, SharedOrigin: c.CaptureOrigin == nil,
-		Log: s.log,
+		Tally: &s.tally, Log: s.log,
 	})
 	options := web.Options{
 		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
 		CheckTarget: s.guard.Check, Try: s.worker.Try,
 		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
-		Log: s.log,
+		Version: version(), Tally: &s.tally, Log: s.log,
 	}
 	if c.AuthNone {
 		options.LocalUser = &owner
@@ -190,7 +192,7 @@ func (s *server) openAlerts() (err error) {
 
 // run serves until a signal, then drains.
 func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
-	conns := &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies}
+	conns := &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
 	s.http = &http.Server{
 		Handler:                      s.web,
 		ReadHeaderTimeout:            hook.HeaderTimeout,

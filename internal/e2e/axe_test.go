@@ -238,6 +238,7 @@ func everyPage(t *testing.T) []checkedPage {
 			p.click(`form[action="/settings/tokens"] button`)
 			p.until(`document.getElementById("new-token") !== null`)
 		}},
+		{"server", in, "/settings/server", 200, nil},
 		{"users", in, "/settings", 200, func(p *tab) {
 			p.fill("#email", long[:50]+"@example.com")
 			p.click(`form[action="/settings/users"] button`)

@@ -22,6 +22,7 @@ type CaptureURL struct {
 	CORS      bool   // answers preflights and lets pages of any origin read its answers
 	Response  Response
 	Keep      Keep
+	Rate      float64 // requests a second that are taken at most, with bursts of RateBurst; 0 = no limit
 	CreatedAt time.Time
 }
 
@@ -131,6 +132,9 @@ func (u *CaptureURL) Validate(rules ValidateRules) error {
 	var v invalid
 	validateName(&v, u.Name)
 	u.Keep.validate(&v)
+	if u.Rate != 0 && !(u.Rate >= MinRate && u.Rate <= MaxRate) { // also what is no number
+		v.add("rate_per_second", "must be between %v and %v, or empty for no limit", MinRate, float64(MaxRate))
+	}
 	u.Response.validate(&v, rules)
 	return v.err()
 }

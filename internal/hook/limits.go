@@ -39,6 +39,7 @@ const (
 	DefaultKeepCount = 10_000
 	DefaultKeepDays  = 30
 	DefaultKeepBytes = 1 << 30
+	RateBurst        = 4 * time.Second // of a capture URL's rate, that may come at once
 
 	// Subscriptions and deliveries.
 	MaxSubscriptions       = 200 // of one capture URL
@@ -60,7 +61,7 @@ const (
 	MaxBackoff             = 7 * 24 * time.Hour
 	DefaultConcurrency     = 8
 	MaxConcurrency         = 256
-	MinRate                = 0.01 // attempts a second
+	MinRate                = 0.01 // attempts a second; a capture URL's rate has the same bounds
 	MaxRate                = 10_000
 	MaxResponseKept        = 64 << 10 // bytes of a target's answer that an attempt keeps
 	MaxTargetAnswerHeaders = 64 << 10

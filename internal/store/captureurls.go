@@ -11,7 +11,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
-const captureURLColumns = `u.id, u.owner_id, u.name, u.slug, u.paused, u.cors, u.keep_requests, u.keep_days, u.keep_bytes,
+const captureURLColumns = `u.id, u.owner_id, u.name, u.slug, u.paused, u.cors, u.keep_requests, u.keep_days, u.keep_bytes, u.rate,
 	u.response_status, u.response_delay, u.response_headers, u.response_body, u.created_at,
 	c.kept, c.received, c.bytes, c.last_request_id, c.last_request_at, c.cleared_up_to, c.purged_up_to`
 
@@ -21,7 +21,7 @@ func scanCaptureURL(row scanner) (*urlEntry, error) {
 	var delay, created, last int64
 	var headers []byte
 	err := row.Scan(&fields.ID, &fields.OwnerID, &fields.Name, &fields.Slug, &fields.Paused, &fields.CORS,
-		&fields.Keep.Requests, &fields.Keep.Days, &fields.Keep.Bytes, &fields.Response.Status, &delay, &headers,
+		&fields.Keep.Requests, &fields.Keep.Days, &fields.Keep.Bytes, &fields.Rate, &fields.Response.Status, &delay, &headers,
 		&fields.Response.Body, &created, &u.stats.Kept, &u.stats.Received, &u.stats.Bytes, &u.stats.LastRequestID, &last,
 		&u.cleared, &u.purged)
 	if err != nil {
@@ -127,8 +127,8 @@ func (s *Store) CreateCaptureURL(ctx context.Context, u *hook.CaptureURL) error 
 		}
 		u.CreatedAt = now.UTC().Truncate(time.Microsecond)
 		_, err = tx.ExecContext(ctx, `INSERT INTO capture_urls (id, owner_id, name, slug, paused, cors, keep_requests, keep_days,
-				keep_bytes, response_status, response_delay, response_headers, response_body, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+				keep_bytes, rate, response_status, response_delay, response_headers, response_body, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 			append([]any{u.ID, u.OwnerID, u.Name, u.Slug}, append(editable(u), micros(u.CreatedAt))...)...)
 		if err != nil {
 			return err
@@ -180,7 +180,7 @@ func claimSlug(ctx context.Context, tx *sql.Tx, u *hook.CaptureURL) error {
 // editable returns the values of the columns that can be changed later, in the order of the table.
 func editable(u *hook.CaptureURL) []any {
 	return []any{
-		u.Paused, u.CORS, u.Keep.Requests, u.Keep.Days, u.Keep.Bytes, u.Response.Status, u.Response.Delay.Milliseconds(),
+		u.Paused, u.CORS, u.Keep.Requests, u.Keep.Days, u.Keep.Bytes, u.Rate, u.Response.Status, u.Response.Delay.Milliseconds(),
 		appendHeaders([]byte{}, u.Response.Headers), notNil(u.Response.Body),
 	}
 }
@@ -201,7 +201,8 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 		}
 		fields.ID, fields.OwnerID, fields.Slug, fields.CreatedAt = before.ID, before.OwnerID, before.Slug, before.CreatedAt
 		_, err = tx.ExecContext(ctx, `UPDATE capture_urls SET name = $2, paused = $3, cors = $4, keep_requests = $5, keep_days = $6,
-			keep_bytes = $7, response_status = $8, response_delay = $9, response_headers = $10, response_body = $11 WHERE id = $1`,
+			keep_bytes = $7, rate = $8, response_status = $9, response_delay = $10, response_headers = $11, response_body = $12
+			WHERE id = $1`,
 			append([]any{id, fields.Name}, editable(&fields)...)...)
 		return err
 	}, func() { entry.fields.Store(&fields) })

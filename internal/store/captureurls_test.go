@@ -17,7 +17,7 @@ import (
 
 func fullCaptureURL(owner hook.User) hook.CaptureURL {
 	return hook.CaptureURL{
-		OwnerID: owner.ID, Name: "orders <b>", Slug: "orders", Paused: true, CORS: true, Keep: hook.Keep{Requests: 1, Days: 2, Bytes: 3},
+		OwnerID: owner.ID, Name: "orders <b>", Slug: "orders", Paused: true, CORS: true, Keep: hook.Keep{Requests: 1, Days: 2, Bytes: 3}, Rate: 0.25,
 		Response: hook.Response{
 			Status: 418, Headers: []hook.Header{{Name: "X-A", Value: "1"}, {Name: "X-A", Value: everyByte}}, Body: []byte(everyByte),
 			Delay: 25 * time.Second,
@@ -238,7 +238,7 @@ func TestCaptureURLLimit(t *testing.T) {
 	closeStore(t, s)
 	db := openRaw(t, path)
 	exec(t, db, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-		INSERT INTO capture_urls SELECT i, $2, 'a', 'slug' || i, 0, 0, 0, 0, 0, 200, 0, x'', x'', 0, NULL FROM n`,
+		INSERT INTO capture_urls SELECT i, $2, 'a', 'slug' || i, 0, 0, 0, 0, 0, 200, 0, x'', x'', 0, NULL, 0 FROM n`,
 		hook.MaxCaptureURLs-2, u.OwnerID)
 	exec(t, db, "INSERT INTO capture_url_stats SELECT id, 0, 0, 0, 0, 0, 0, 0 FROM capture_urls WHERE id < $1", hook.MaxCaptureURLs)
 	must(t, db.Close())

@@ -22,10 +22,18 @@ type diskGuard struct {
 	dir     string
 	reserve int64 // below 0 = by the size of the volume
 	low     *atomic.Bool
+	seen    *atomic.Pointer[Volume] // by the last check
+}
+
+// Volume is the space of the volume that the database is on, in bytes.
+type Volume struct {
+	Free    int64
+	Size    int64
+	Reserve int64 // below this much free space captures are refused
 }
 
 func newDiskGuard(database string, reserve int64) diskGuard {
-	return diskGuard{dir: filepath.Dir(database), reserve: reserve, low: new(atomic.Bool)}
+	return diskGuard{dir: filepath.Dir(database), reserve: reserve, low: new(atomic.Bool), seen: new(atomic.Pointer[Volume])}
 }
 
 func (d *diskGuard) message() string {
@@ -46,6 +54,7 @@ func (d *diskGuard) check() (changed bool, err error) {
 	if reserve < 0 {
 		reserve = min(maxDefaultReserve, int64(stat.Blocks)*stat.Bsize/reserveShare)
 	}
+	d.seen.Store(&Volume{free, int64(stat.Blocks) * stat.Bsize, reserve})
 	low := free < reserve
 	return d.low.Swap(low) != low, d.keepBallast(free, reserve)
 }
