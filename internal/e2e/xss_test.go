@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -185,6 +188,86 @@ func TestHostileSettings(t *testing.T) {
 			s.api(http.MethodDelete, "/api/v1/capture-urls/"+u.ID, nil, http.StatusNoContent, nil)
 		})
 	}
+}
+
+// TestHostileDeliveries has a target answer with the hostile texts, and gives them to everything that a subscription is made of.
+func TestHostileDeliveries(t *testing.T) {
+	s := start(t, allowLoopback)
+	p := open(t, s).login()
+	p.excuse("Failed to load resource") // a form with mistakes
+	for row, texts := range hostileTexts {
+		t.Run(row, func(t *testing.T) {
+			p.t = t
+			text := headerValue(texts[0])
+			if text == "" {
+				t.Skip("no header and no name can have this")
+			}
+			u := s.newURL(nil)
+			sub := s.subscribe(u, hostileTarget(t, text, texts[0])+"/"+escapeTarget(texts[0]), map[string]any{
+				"name": text, "headers": []any{map[string]any{"name": "X-Static", "value": text}},
+				"filter": map[string]any{"any": []any{
+					map[string]any{"field": "header.X-Topic", "op": "is_not", "value": text}, map[string]any{"field": "path", "op": "glob", "value": "*" + text},
+				}},
+			})
+			refusing := s.subscribe(u, "http://127.0.0.1:1", map[string]any{"name": text + "2", "filter": map[string]any{"all": []any{
+				map[string]any{"field": "header.X-Topic", "op": "is", "value": text},
+			}}})
+			id := s.capture(u, texts[0])
+			delivery := s.delivery(id, "waiting")
+			page := "/urls/" + u.ID
+			for _, path := range []string{
+				"/deliveries/" + delivery, page + "/requests/" + id + "?tab=deliveries", "/subscriptions/" + sub, "/subscriptions/" + refusing, page + "/subscriptions",
+				page + "/deliveries", "/subscriptions/" + sub + "/edit", "/subscriptions/" + sub + "/delete", "/subscriptions/" + sub + "/discard",
+				"/subscriptions/" + sub + "/replay", page + "/requests/" + id + "/edit",
+			} {
+				p.visit(path)
+				p.wantHarmless(text)
+			}
+			s.api(http.MethodDelete, "/api/v1/capture-urls/"+u.ID+"?unfinished=cancel", nil, http.StatusNoContent, nil)
+		})
+	}
+}
+
+// wantHarmless wants a page to have the text, in what is read or in a field. The tab watches for what works of it.
+func (p *tab) wantHarmless(text string) {
+	p.t.Helper()
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool {
+		return r == utf8.RuneError || r == ' ' || r == '"' || r == '\\' || !unicode.IsPrint(r)
+	}) {
+		if len(part) > 1 {
+			p.until(`[document.body.textContent, ...[...document.querySelectorAll("input, textarea")].map((f) => f.value)].some((t) => t.includes(` + js(part) + `))`)
+		}
+	}
+	p.report()
+}
+
+// hostileTarget answers every request with 500, the text as its reason and in headers, and a body.
+func hostileTarget(t *testing.T, text, body string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				req, err := http.ReadRequest(bufio.NewReader(conn))
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				_, _ = fmt.Fprintf(conn, "HTTP/1.1 500 %s\r\nContent-Type: %s\r\nLocation: %s\r\nX-Hostile: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+					text, text, text, text, len(body), body)
+			}()
+		}
+	}()
+	return "http://" + listener.Addr().String()
 }
 
 // slowest is how long the server may take for any view of any request.
