@@ -124,17 +124,20 @@ func (h *Handler) admits(w http.ResponseWriter, r *http.Request, url *hook.Captu
 	case hops(r) > hook.MaxHops:
 		h.refuse(w, url, http.StatusLoopDetected, "The request has been passed on too often: it seems to go in a circle.\n")
 	default:
-		return h.withinRate(w, url)
+		return h.withinRate(w, r, url)
 	}
 	return false
 }
 
 // withinRate refuses what comes faster than the owner of the capture URL wants.
-func (h *Handler) withinRate(w http.ResponseWriter, url *hook.CaptureURL) bool {
+func (h *Handler) withinRate(w http.ResponseWriter, r *http.Request, url *hook.CaptureURL) bool {
 	wait := h.rates.wait(url, time.Now())
 	if wait == 0 {
 		return true
 	}
+	// Who does not mind being refused is slowed down: a refusal costs less than a capture, and as many of them as a connection
+	// can carry would cost the neighbours more.
+	h.wait(r.Context(), min(wait, hook.RefusalPause))
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	h.refuse(w, url, http.StatusTooManyRequests, "This capture URL takes "+strconv.FormatFloat(url.Rate, 'f', -1, 64)+
 		" requests a second at most: nothing was stored. Send the request again later.\n")

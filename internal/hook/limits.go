@@ -39,7 +39,8 @@ const (
 	DefaultKeepCount = 10_000
 	DefaultKeepDays  = 30
 	DefaultKeepBytes = 1 << 30
-	RateBurst        = 4 * time.Second // of a capture URL's rate, that may come at once
+	RefusalPause     = 100 * time.Millisecond // before a 429 of a capture URL's rate
+	RateBurst        = 4 * time.Second        // of a capture URL's rate, that may come at once
 
 	// Subscriptions and deliveries.
 	MaxSubscriptions       = 200 // of one capture URL
