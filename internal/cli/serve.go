@@ -33,6 +33,9 @@ const (
 	// gcPercent trades memory that is small here for time that is spent on every capture: the live heap of a busy
 	// server is a few MB.
 	gcPercent = 400
+	// memoryLimit is where the garbage collector begins to work harder all the same: with ten thousand viewers and a quarter of
+	// a gigabyte of bodies on their way, four times the live heap would be more than a small machine has.
+	memoryLimit = 400 << 20
 )
 
 // server is the parts of a running `hookkeeper serve`.
@@ -57,6 +60,9 @@ type server struct {
 func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Writer) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("the data directory cannot be made: %w", err)

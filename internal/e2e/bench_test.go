@@ -102,13 +102,17 @@ func (s *server) watch(captureURL string) *websocket.Conn {
 
 func (s *server) watchAs(session *http.Cookie, captureURL string) *websocket.Conn {
 	s.t.Helper()
-	header := http.Header{"Cookie": {session.String()}, "Origin": {"http://" + s.Addr}}
-	conn, resp, err := websocket.DefaultDialer.DialContext(context.Background(), "ws://"+s.Addr+"/urls/"+captureURL+"/live", header)
+	conn, resp, err := dialLive(s, session, captureURL)
 	if err != nil {
 		s.t.Fatalf("%v %v", err, resp)
 	}
 	s.t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+func dialLive(s *server, session *http.Cookie, captureURL string) (*websocket.Conn, *http.Response, error) {
+	header := http.Header{"Cookie": {session.String()}, "Origin": {"http://" + s.Addr}}
+	return websocket.DefaultDialer.DialContext(context.Background(), "ws://"+s.Addr+"/urls/"+captureURL+"/live", header)
 }
 
 // drainViewer reads what comes until the socket is closed.
