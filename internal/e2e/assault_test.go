@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -177,23 +180,33 @@ func TestAssault(t *testing.T) {
 	normal, attacked, watched := s.newURL(nil), s.newURL(nil), s.newURL(nil)
 	s.watchers(watched.ID, viewers)
 	most := s.watchMemory()
-	stop := make(chan struct{})
-	var attackers sync.WaitGroup
-	answers := make(chan int, bodies)
-	for range bodies {
-		attackers.Go(func() { answers <- endlessBody(s.Addr, attacked.Slug, size) })
+	order, err := json.Marshal(attackOrder{s.Addr, attacked.Slug, bodies, size, slow})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i := range slow {
-		attackers.Go(func() { slowSender(s.Addr, attacked.Slug, i, stop) })
+	attackers := exec.Command(os.Args[0])
+	attackers.Env = append(cleanEnviron(), "HOOKKEEPER_E2E_ATTACK="+string(order))
+	var statuses bytes.Buffer
+	attackers.Stdout = &statuses
+	orders, err := attackers.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := attackers.Start(); err != nil {
+		t.Fatal(err)
 	}
 	took, ids := paced(t, s.Addr, post("/in/"+normal.Slug, s.Addr, 1024), 50, d)
-	close(stop)
-	attackers.Wait()
-	close(answers)
-	for status := range answers {
-		if status != 0 && status != http.StatusRequestEntityTooLarge && status != http.StatusServiceUnavailable {
-			t.Errorf("an endless body was answered %d", status)
+	_ = orders.Close() // the attackers stop
+	if err := attackers.Wait(); err != nil {
+		t.Error(err)
+	}
+	for _, status := range strings.Fields(statuses.String()) {
+		if status != "0" && status != "413" && status != "503" {
+			t.Errorf("an endless body was answered %s", status)
 		}
+	}
+	if n := len(strings.Fields(statuses.String())); n != bodies {
+		t.Errorf("%d of %d attackers have come to an end", n, bodies)
 	}
 	s.mustHold(normal.ID, asSet(ids))
 	p99, memory := percentile(took, 0.99), most()
@@ -212,6 +225,33 @@ func asSet(ids []string) map[string]bool {
 		set[id] = true
 	}
 	return set
+}
+
+// attackOrder is what a process of attackers does: they would take the time of the normal sender's process, too.
+type attackOrder struct {
+	Addr, Slug string
+	Bodies     int
+	Size       int64
+	Slow       int
+}
+
+// attack runs the attackers until standard input ends, and prints how the endless bodies were answered.
+func attack(order string) {
+	var o attackOrder
+	if err := json.Unmarshal([]byte(order), &o); err != nil {
+		os.Exit(1)
+	}
+	stop := make(chan struct{})
+	var attackers sync.WaitGroup
+	for range o.Bodies {
+		attackers.Go(func() { fmt.Println(endlessBody(o.Addr, o.Slug, o.Size)) })
+	}
+	for i := range o.Slow {
+		attackers.Go(func() { slowSender(o.Addr, o.Slug, i, stop) })
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	close(stop)
+	attackers.Wait()
 }
 
 // endlessBody sends a chunked body as fast as it is taken and returns the status of the answer, 0 when the connection is closed.

@@ -39,6 +39,10 @@ func TestMain(m *testing.M) {
 		serveBare()
 		return
 	}
+	if order := os.Getenv("HOOKKEEPER_E2E_ATTACK"); order != "" {
+		attack(order)
+		return
+	}
 	os.Exit(run(m))
 }
 
