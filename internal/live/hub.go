@@ -26,6 +26,7 @@ const (
 	homeEvery      = 500 * time.Millisecond
 	deliveredEvery = 250 * time.Millisecond // also how long the first change of a delivery waits, so that its request is told first
 	pingEvery      = 30 * time.Second
+	pingTurns      = 120 // of pingEvery: so many groups of viewers are pinged one after another, because all at once would be felt
 
 	maxQueue = 64  // batches that wait for one viewer; one more and it is closed
 	maxHome  = 200 // capture URLs that a batch of Home names; one more and it says Reset
@@ -91,23 +92,24 @@ func (b *Batch) Frames(render func(*Batch) [][]byte) [][]byte {
 type Hub struct {
 	mu     sync.RWMutex
 	topics map[hook.ID]*topic
+	joined int // viewers so far; guarded by mu
 }
 
 // NewHub returns a hub without viewers.
 func NewHub() *Hub { return &Hub{topics: map[hook.ID]*topic{}} }
 
-// Run pings all viewers from time to time until ctx ends.
+// Run pings every viewer once in pingEvery until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
-	tick := time.NewTicker(pingEvery)
+	tick := time.NewTicker(pingEvery / pingTurns)
 	defer tick.Stop()
-	for {
+	for turn := 0; ; turn = (turn + 1) % pingTurns {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			ping := &Batch{Ping: true}
 			for _, t := range h.all() {
-				t.send(ping)
+				t.sendTo(ping, func(v *Viewer) bool { return v.turn == turn })
 			}
 		}
 	}
@@ -342,10 +344,16 @@ func (b *Batch) finish(urls map[hook.ID]struct{}) {
 }
 
 func (t *topic) send(b *Batch) {
+	t.sendTo(b, func(*Viewer) bool { return true })
+}
+
+func (t *topic) sendTo(b *Batch, chosen func(*Viewer) bool) {
 	t.mu.Lock()
-	viewers := make([]*Viewer, 0, len(t.viewers))
+	var viewers []*Viewer
 	for v := range t.viewers {
-		viewers = append(viewers, v)
+		if chosen(v) {
+			viewers = append(viewers, v)
+		}
 	}
 	t.mu.Unlock()
 	for _, v := range viewers {

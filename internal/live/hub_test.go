@@ -315,6 +315,21 @@ func TestPings(t *testing.T) {
 				t.Errorf("%s got %+v", about, p.batches)
 			}
 		}
+		var many []*page
+		for range 10 * pingTurns {
+			many = append(many, open(t, h, 8))
+		}
+		pinged := func() (n int) {
+			for _, p := range many {
+				n += len(p.batches)
+			}
+			return n
+		}
+		before := pinged()
+		pass(pingEvery / pingTurns)
+		wantEqual(t, "pinged in one turn", pinged()-before, 10)
+		pass(pingEvery - pingEvery/pingTurns)
+		wantEqual(t, "pinged in all", pinged(), len(many))
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

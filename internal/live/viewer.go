@@ -13,6 +13,7 @@ type Viewer struct {
 	topic   *topic
 	deliver func(*Batch) error
 	closed  func(error)
+	turn    int // when it is pinged
 
 	mu    sync.Mutex
 	queue []*Batch
@@ -34,6 +35,8 @@ func (h *Hub) Join(captureURL hook.ID, deliver func(*Batch) error, closed func(e
 	v := &Viewer{hub: h, deliver: deliver, closed: closed, busy: true}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	v.turn = h.joined % pingTurns
+	h.joined++
 	t := h.topics[captureURL]
 	if t == nil {
 		t = &topic{id: captureURL, viewers: map[*Viewer]struct{}{}}
