@@ -32,3 +32,6 @@ func (s *Store) CheckDisk(reserve int64) (changed bool, err error) {
 	s.disk.reserve = reserve
 	return s.disk.check()
 }
+
+// SetBack is setBack.
+var SetBack = setBack

@@ -33,7 +33,10 @@ func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	var aged time.Time
+	var seen clock
+	s.warn("following the clock", s.followClock(ctx, s.aheadOf(time.Now())))
 	for {
+		s.warn("following the clock", s.followClock(ctx, seen.wentBack(time.Now())))
 		if changed, err := s.disk.check(); err != nil {
 			s.log.Warn("looking at the disk failed", "error", err)
 		} else if changed && s.opts.OnDegraded != nil {
