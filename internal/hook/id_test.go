@@ -148,3 +148,16 @@ func TestIDsOfManyGoroutinesDiffer(t *testing.T) {
 		t.Errorf("%d different ids of %d", len(seen), 8*500)
 	}
 }
+
+func FuzzChosenSlug(f *testing.F) {
+	for _, slug := range []string{"orders", "a-b", "-a", "ab", "ÄÖÜ", "a/b", "a%2fb", "A"} {
+		f.Add(slug)
+	}
+	f.Fuzz(func(t *testing.T, slug string) {
+		if ValidSlug(slug) && strings.ContainsFunc(slug, func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		}) {
+			t.Errorf("%q may be part of an address", slug)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -191,4 +192,29 @@ func TestReferenceLibrary(t *testing.T) {
 	if verify(after, now, append(body, ' ')) == nil {
 		t.Error("a changed body is good")
 	}
+}
+
+// FuzzSecret: what is taken as a secret signs, and no other text comes near a key.
+func FuzzSecret(f *testing.F) {
+	for _, scheme := range hook.Schemes {
+		f.Add(string(scheme), NewSecret(scheme), []byte("body"))
+	}
+	f.Add("standard", "whsec_", []byte(nil))
+	f.Add("standard", "whsec_!!!!", []byte("x"))
+	f.Add("standard-v1a", "whsk_AAAA", []byte("x"))
+	f.Fuzz(func(t *testing.T, scheme, secret string, body []byte) {
+		s := hook.Scheme(scheme)
+		if !slices.Contains(hook.Schemes, s) || ValidateSecret(s, secret) != nil {
+			return
+		}
+		headers, err := Headers(hook.Signing{Scheme: s, Secrets: []hook.Secret{{Text: secret}}}, "msg_1", time.Unix(1, 0), body)
+		if err != nil {
+			t.Fatalf("a secret that was taken does not sign: %v", err)
+		}
+		for _, h := range headers {
+			if strings.ContainsAny(h.Value, "\r\n\x00") || len(secret) > 8 && strings.Contains(h.Value, secret) {
+				t.Errorf("header %q", h)
+			}
+		}
+	})
 }
