@@ -38,7 +38,7 @@ func paced(t testing.TB, addr string, request []byte, perSecond int, d time.Dura
 				if due.Sub(begin) > d {
 					return
 				}
-				time.Sleep(time.Until(due)) // this is the pace, nothing is waited for
+				pace(time.Until(due))
 				status, id, err := s.send(request)
 				if err != nil || status != http.StatusOK {
 					t.Errorf("a normal sender: status %d, %v", status, err)
@@ -329,7 +329,7 @@ func BenchmarkWAL(b *testing.B) {
 				if info, err := os.Stat(filepath.Join(s.DataDir, "hookkeeper.db-wal")); err == nil {
 					largest = max(largest, info.Size())
 				}
-				time.Sleep(20 * time.Millisecond) // the pace of the samples
+				pace(20 * time.Millisecond)
 			})
 		})
 		for range 8 {

@@ -36,8 +36,10 @@ func TestImage(t *testing.T) {
 	}
 	contain := []string{unshare, "-m", "sh", "-c", `mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && mount --bind "$1" "$0/data" &&
 		shift && exec chroot --userspec=65532:65532 "$ROOT" "$@"`, root, volume}
-	env := []string{"ROOT=" + root, "HOOKKEEPER_LOG=json", "HOOKKEEPER_DISK_RESERVE=1MiB", "HOOKKEEPER_API_TOKEN=" + apiToken,
-		"HOOKKEEPER_ADMIN_EMAIL=" + adminEmail, "HOOKKEEPER_ADMIN_PASSWORD=" + adminPassword}
+	env := []string{
+		"ROOT=" + root, "HOOKKEEPER_LOG=json", "HOOKKEEPER_DISK_RESERVE=1MiB", "HOOKKEEPER_API_TOKEN=" + apiToken,
+		"HOOKKEEPER_ADMIN_EMAIL=" + adminEmail, "HOOKKEEPER_ADMIN_PASSWORD=" + adminPassword,
+	}
 	container := func() *server {
 		return &server{t: t, program: "/hookkeeper", wrap: contain, DataDir: "/data", Addr: "127.0.0.1:0", env: env}
 	}

@@ -118,3 +118,6 @@ func load(t testing.TB, addr string, request []byte, connections int, d time.Dur
 	}
 	return count.Load(), float64(count.Load()) / elapsed.Seconds()
 }
+
+// pace lets time pass that is part of a load. Nothing is waited for.
+func pace(d time.Duration) { <-time.After(d) }

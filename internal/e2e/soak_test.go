@@ -41,12 +41,12 @@ func TestSoak(t *testing.T) {
 	}
 	kills := 0
 	for end := time.Now().Add(d * 2 / 3); time.Now().Before(end); kills++ {
-		time.Sleep(min(d/12, 10*time.Second) + rand.N(d/60)) // the pace of the kills
+		pace(min(d/12, 10*time.Second) + rand.N(d/60))
 		k.restart(kills%2 == 0)
 	}
-	time.Sleep(d / 12) // the caches fill
+	pace(d / 12) // the caches fill
 	before := k.measure(d / 12)
-	time.Sleep(d / 12)
+	pace(d / 12)
 	after := k.measure(d / 12)
 	close(stop)
 	users.Wait()
@@ -294,7 +294,7 @@ func (f footprint) String() string {
 
 // measure returns the most that the server takes in a while.
 func (k *soak) measure(d time.Duration) (most footprint) {
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // the pace of the samples
+	for end := time.Now().Add(d); time.Now().Before(end); pace(50 * time.Millisecond) {
 		dir := fmt.Sprintf("/proc/%d", k.server.cmd.Process.Pid)
 		most.memory = max(most.memory, k.server.memory())
 		most.descriptors = max(most.descriptors, entries(dir+"/fd"))
