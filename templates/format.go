@@ -138,9 +138,20 @@ func sender(s *hook.Summary) string {
 	return s.RemoteAddr
 }
 
-// keptText says how full a capture URL is before it bites: "1,204 kept · oldest goes at 10,000".
-func keptText(kept int64, keep hook.Keep) string {
-	return view.Count(kept) + " kept · oldest goes at " + view.Count(keep.Requests)
+// keptText says how full a capture URL is before it bites, by the limit that is nearer: "1,204 kept · oldest goes at 10,000",
+// "1,204 kept · 812.0 MB, oldest goes at 1.1 GB".
+func keptText(s hook.Stats, keep hook.Keep) string {
+	text := view.Count(s.Kept) + " kept · "
+	if float64(s.Bytes)/float64(keep.Bytes) > float64(s.Kept)/float64(keep.Requests) && s.Bytes > keep.Bytes/10 {
+		return text + view.Size(s.Bytes) + ", oldest goes at " + view.Size(keep.Bytes)
+	}
+	return text + "oldest goes at " + view.Count(keep.Requests)
+}
+
+// fullText says how full a capture URL is, by all limits.
+func fullText(s hook.Stats, keep hook.Keep) string {
+	return "Now " + counted(s.Kept, "request", "requests") + " of " + view.Count(keep.Requests) + ", and " + view.Size(s.Bytes) + " of " +
+		view.Size(keep.Bytes) + ". What is older than " + counted(keep.Days, "day", "days") + " goes, too."
 }
 
 // pair is a name with a value as a table shows it.

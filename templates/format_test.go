@@ -77,7 +77,12 @@ func TestTexts(t *testing.T) {
 		{sentence("éa."), "Éa."},
 		{exactSize(1842), "1,842 bytes"},
 		{exactSize(12_000), "12.0 KB (12,000 bytes)"},
-		{keptText(1204, hook.Keep{Requests: 10_000}), "1,204 kept · oldest goes at 10,000"},
+		{keptText(hook.Stats{Kept: 1204, Bytes: 5000}, hook.Keep{Requests: 10_000, Bytes: 10_000_000}), "1,204 kept · oldest goes at 10,000"},
+		{keptText(hook.Stats{Kept: 1204, Bytes: 9_000_000}, hook.Keep{Requests: 10_000, Bytes: 10_000_000}), "1,204 kept · 9.0 MB, oldest goes at 10.0 MB"},
+		{
+			fullText(hook.Stats{Kept: 1, Bytes: 5000}, hook.Keep{Requests: 10_000, Bytes: 10_000_000, Days: 1}),
+			"Now 1 request of 10,000, and 5.0 KB of 10.0 MB. What is older than 1 day goes, too.",
+		},
 		{shortName("ann@example.com"), "ann"},
 		{mediaType("text/html ; charset=x"), "text/html"},
 		{methodClass("PATCH"), "method patch"},

@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,8 +106,10 @@ func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	s := startUnder(t, []string{
 		unshare, "-m", "sh", "-c", `mount -t tmpfs -o size=24m tmpfs "$0" && exec "$@"`, dir,
-	}, "HOOKKEEPER_DATA="+dir, "HOOKKEEPER_DISK_RESERVE=2MiB")
+	}, "HOOKKEEPER_DATA="+dir, "HOOKKEEPER_DISK_RESERVE=2MiB", allowLoopback)
 	u := s.newURL(nil)
+	g := newReceiver(t)
+	s.subscribe(u, g.URL, nil)
 	before := s.flow(u.Slug, func(int) bool { return true })
 	session := s.login()
 	filler := filepath.Join(fmt.Sprintf("/proc/%d/root", s.cmd.Process.Pid), dir, "filler")
@@ -122,8 +126,15 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
+	freed := time.Now()
 	healed := s.flow(u.Slug, func(status int) bool { return status == http.StatusOK })
+	if took := time.Since(freed); took > 10*time.Second {
+		t.Errorf("it takes requests again after %v", took)
+	}
 	s.mustHold(u.ID, before, full, healed)
+	for _, acks := range []map[string]bool{before, full, healed} {
+		eventually(t, "all are delivered", func() bool { return g.missing(slices.Collect(maps.Keys(acks))) == 0 })
+	}
 }
 
 // fill writes a file until the volume has no room.
