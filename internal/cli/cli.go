@@ -31,6 +31,7 @@ type grammar struct {
 	Serve       serveCmd       `cmd:"" default:"withargs" help:"Start the server. This is what hookkeeper does without a command."`
 	User        userCmd        `cmd:"" help:"Manage who may log in."`
 	Token       tokenCmd       `cmd:"" help:"Manage API tokens."`
+	Backup      backupCmd      `cmd:"" help:"Copy the database, beside a running server, and read the copy back."`
 	Check       checkCmd       `cmd:"" help:"Read the whole database and tell what is wrong with it."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask the server at the configured address whether it is ready."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

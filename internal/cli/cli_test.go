@@ -72,12 +72,13 @@ func (in instance) fails(status int, message, stdin string, args ...string) {
 func TestHelp(t *testing.T) {
 	in := instance{t, t.TempDir()}
 	for args, wants := range map[string][]string{
-		"--help":            {"Usage: hookkeeper <command>", "serve", "user", "token", "check", "healthcheck", "version", "serve --help"},
+		"--help":            {"Usage: hookkeeper <command>", "serve", "user", "token", "backup", "check", "healthcheck", "version", "serve --help"},
 		"serve --help":      {"--max-body=SIZE", "Default: 10MiB. [$HOOKKEEPER_MAX_BODY]", "--api-token-file=FILE", "Accounts:"},
 		"user --help":       {"user add", "user list", "user passwd", "user delete"},
 		"user add --help":   {"--password-stdin", "--admin", "[$HOOKKEEPER_DATA]"},
 		"token add --help":  {"--user=EMAIL"},
 		"token list --help": {"--json"},
+		"backup --help":     {"<file>", "--with-key", "[$HOOKKEEPER_DATA]"},
 	} {
 		text := strings.Join(strings.Fields(in.must("", strings.Fields(args)...)), " ")
 		for _, want := range wants {

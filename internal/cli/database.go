@@ -36,13 +36,10 @@ func (d database) open(env *environment, create bool, f func(*store.Store) error
 	if err != nil {
 		return err
 	}
-	path := databasePath(conf.DataDir)
-	switch _, err := os.Stat(path); {
-	case !errors.Is(err, fs.ErrNotExist): // found, or opening it says what is wrong
-	case !create:
-		return fmt.Errorf("there is no database in %q: start the server once, or name the directory with --data or "+
-			"HOOKKEEPER_DATA", conf.DataDir)
-	default:
+	if err := mustHaveDatabase(conf.DataDir); err != nil {
+		if !create {
+			return err
+		}
 		if err := os.MkdirAll(conf.DataDir, 0o700); err != nil {
 			return err
 		}
@@ -52,8 +49,18 @@ func (d database) open(env *environment, create bool, f func(*store.Store) error
 	if err != nil {
 		return err
 	}
+	alone := func() {}
+	defer func() { alone() }()
 	s, err := store.Open(env.ctx, store.Options{
-		Path: path, Keep: conf.Keep, SessionIdle: conf.SessionIdle, DiskReserve: conf.DiskReserve, Key: key,
+		Path: databasePath(conf.DataDir), Keep: conf.Keep, SessionIdle: conf.SessionIdle, DiskReserve: conf.DiskReserve, Key: key,
+		BeforeUpgrade: func() (err error) {
+			if alone, err = lockDataDir(conf.DataDir); err != nil {
+				alone = func() {}
+				return fmt.Errorf("a server of that version may be running: %w", err)
+			}
+			fmt.Fprintln(env.stderr, "Upgrading the database of an earlier version …")
+			return nil
+		},
 	})
 	if err != nil {
 		return explainKey(err)
@@ -64,6 +71,15 @@ func (d database) open(env *environment, create bool, f func(*store.Store) error
 		}
 	}()
 	return f(s)
+}
+
+// mustHaveDatabase returns what to do where there is none.
+func mustHaveDatabase(dataDir string) error {
+	if _, err := os.Stat(databasePath(dataDir)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database in %q: start the server once, or name the directory with --data or "+
+			"HOOKKEEPER_DATA", dataDir)
+	}
+	return nil // found, or opening it says what is wrong
 }
 
 func (d database) config(env *environment) (config.Config, error) {

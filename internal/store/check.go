@@ -12,10 +12,15 @@ const maxProblems = 100
 
 // Check reads the whole database and returns what is wrong with it, one sentence each. Each question is one statement, so
 // that a server may write meanwhile.
-func (s *Store) Check(ctx context.Context) ([]string, error) {
+func (s *Store) Check(ctx context.Context) ([]string, error) { return checker{s.read}.all(ctx) }
+
+// checker asks a database what is wrong with it.
+type checker struct{ db querier }
+
+func (c checker) all(ctx context.Context) ([]string, error) {
 	var problems []string
 	for _, check := range []func(context.Context) ([]string, error){
-		s.checkPages, s.checkRequests, s.checkKept, s.checkUnfinished, s.checkOrphans,
+		c.checkPages, c.checkRequests, c.checkKept, c.checkUnfinished, c.checkOrphans,
 	} {
 		found, err := check(ctx)
 		if err != nil {
@@ -27,8 +32,8 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 }
 
 // problems runs a query and returns what say makes of its rows: "" is no problem.
-func (s *Store) problems(ctx context.Context, say func(scanner) (string, error), query string, args ...any) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+func (c checker) problems(ctx context.Context, say func(scanner) (string, error), query string, args ...any) ([]string, error) {
+	rows, err := c.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +51,8 @@ func (s *Store) problems(ctx context.Context, say func(scanner) (string, error),
 	return found, rows.Err()
 }
 
-func (s *Store) checkPages(ctx context.Context) ([]string, error) {
-	return s.problems(ctx, func(row scanner) (line string, err error) {
+func (c checker) checkPages(ctx context.Context) ([]string, error) {
+	return c.problems(ctx, func(row scanner) (line string, err error) {
 		if err = row.Scan(&line); line == "ok" {
 			line = ""
 		}
@@ -56,8 +61,8 @@ func (s *Store) checkPages(ctx context.Context) ([]string, error) {
 }
 
 // checkRequests reads every request against its hash.
-func (s *Store) checkRequests(ctx context.Context) ([]string, error) {
-	return s.problems(ctx, func(row scanner) (string, error) {
+func (c checker) checkRequests(ctx context.Context) ([]string, error) {
+	return c.problems(ctx, func(row scanner) (string, error) {
 		if _, err := scanRequest(row); err != nil {
 			return err.Error(), nil
 		}
@@ -66,8 +71,8 @@ func (s *Store) checkRequests(ctx context.Context) ([]string, error) {
 }
 
 // checkKept compares what capture URLs count with what there is.
-func (s *Store) checkKept(ctx context.Context) ([]string, error) {
-	return s.problems(ctx, func(row scanner) (string, error) {
+func (c checker) checkKept(ctx context.Context) ([]string, error) {
+	return c.problems(ctx, func(row scanner) (string, error) {
 		var id hook.ID
 		var kept, bytes, requests, stored int64
 		err := row.Scan(&id, &kept, &bytes, &requests, &stored)
@@ -83,8 +88,8 @@ func (s *Store) checkKept(ctx context.Context) ([]string, error) {
 }
 
 // checkUnfinished compares what subscriptions count with what is in their queues.
-func (s *Store) checkUnfinished(ctx context.Context) ([]string, error) {
-	return s.problems(ctx, func(row scanner) (string, error) {
+func (c checker) checkUnfinished(ctx context.Context) ([]string, error) {
+	return c.problems(ctx, func(row scanner) (string, error) {
 		var id hook.ID
 		var counted, queued int64
 		err := row.Scan(&id, &counted, &queued)
@@ -99,8 +104,8 @@ func (s *Store) checkUnfinished(ctx context.Context) ([]string, error) {
 }
 
 // checkOrphans looks for unfinished deliveries without a request, which could never be sent, and attempts without a delivery.
-func (s *Store) checkOrphans(ctx context.Context) ([]string, error) {
-	return s.problems(ctx, func(row scanner) (line string, err error) { return line, row.Scan(&line) },
+func (c checker) checkOrphans(ctx context.Context) ([]string, error) {
+	return c.problems(ctx, func(row scanner) (line string, err error) { return line, row.Scan(&line) },
 		`SELECT 'delivery ' || d.id || ' is not finished, and its request ' || d.request_id || ' is gone'
 			FROM deliveries d JOIN capture_urls u ON u.id = d.capture_url_id
 			WHERE d.state < 2 AND u.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = d.request_id)

@@ -76,8 +76,9 @@ func dsn(path string, options url.Values) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options.Encode()}).String()
 }
 
-// migrate brings the schema to the newest version; each step is a transaction. A database of a newer program is refused.
-func migrate(ctx context.Context, db *sql.DB) error {
+// migrate brings the schema to the newest version; each step is a transaction. A database of a newer program is refused. One of an
+// older program is copied first, because no step can be taken back.
+func migrate(ctx context.Context, db *sql.DB, opts Options) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -94,8 +95,22 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("the database was written by a newer Hookkeeper (schema %d, this program knows %d): "+
 			"start that version, or restore a copy made before the upgrade", current, newest)
 	}
+	if 0 < current && current < newest {
+		if err := copyBeforeUpgrade(ctx, db, opts, current, newest); err != nil {
+			return fmt.Errorf("the database is of an earlier version and is not upgraded: %w", err)
+		}
+	}
 	_, err = provider.Up(ctx)
 	return err
+}
+
+// newestSchema returns the version of the schema that this program knows, from the names of its migrations.
+func newestSchema() (version int64, err error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, err
+	}
+	return goose.NumericComponent(files[len(files)-1])
 }
 
 var numbered = regexp.MustCompile(`\$\d+`)

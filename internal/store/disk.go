@@ -45,18 +45,26 @@ func (d *diskGuard) message() string {
 
 // check looks at the volume and reports whether the answer of message changed.
 func (d *diskGuard) check() (changed bool, err error) {
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(d.dir, &stat); err != nil {
+	v, err := volumeOf(d.dir, d.reserve)
+	if err != nil {
 		return false, err
 	}
-	free := int64(stat.Bavail) * stat.Bsize
-	reserve := d.reserve
-	if reserve < 0 {
-		reserve = min(maxDefaultReserve, int64(stat.Blocks)*stat.Bsize/reserveShare)
+	d.seen.Store(&v)
+	low := v.Free < v.Reserve
+	return d.low.Swap(low) != low, d.keepBallast(v.Free, v.Reserve)
+}
+
+// volumeOf looks at the volume of a directory. A reserve below 0 is the default.
+func volumeOf(dir string, reserve int64) (Volume, error) {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(dir, &stat); err != nil {
+		return Volume{}, err
 	}
-	d.seen.Store(&Volume{free, int64(stat.Blocks) * stat.Bsize, reserve})
-	low := free < reserve
-	return d.low.Swap(low) != low, d.keepBallast(free, reserve)
+	v := Volume{Free: int64(stat.Bavail) * stat.Bsize, Size: int64(stat.Blocks) * stat.Bsize, Reserve: reserve}
+	if reserve < 0 {
+		v.Reserve = min(maxDefaultReserve, v.Size/reserveShare)
+	}
+	return v, nil
 }
 
 func (d *diskGuard) keepBallast(free, reserve int64) error {

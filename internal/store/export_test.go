@@ -35,3 +35,6 @@ func (s *Store) CheckDisk(reserve int64) (changed bool, err error) {
 
 // SetBack is setBack.
 var SetBack = setBack
+
+// RemoveOldCopies does at once what Run does from time to time.
+func (s *Store) RemoveOldCopies() error { return removeOldCopies(s.opts.Path) }

@@ -28,6 +28,9 @@ type Options struct {
 	DiskReserve int64         // bytes of the volume that captures leave free; below 0 = the smaller of 256 MiB and 5 %
 	Log         *slog.Logger
 
+	// BeforeUpgrade is called before the schema of an existing database is changed; an error refuses that. Nobody else may be using
+	// the database then.
+	BeforeUpgrade func() error
 	// OnCommit gets the requests of a group once they are on disk, in the order of their ids, on the writer's
 	// goroutine: it must not block. Groups never overlap, so that a cursor over what was announced misses nothing.
 	// The bodies are not to be kept.

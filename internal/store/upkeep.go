@@ -49,6 +49,7 @@ func (s *Store) Run(ctx context.Context) error {
 			s.warn("removing expired sessions", s.purgeSessions(ctx))
 			s.warn("removing old requests", s.pruneAll(ctx))
 			s.warn("removing old deliveries", s.forgetCancelled(ctx))
+			s.warn("removing old copies", removeOldCopies(s.opts.Path))
 		}
 		s.warn("removing deleted requests", s.purgeAll(ctx))
 		s.warn("giving space back", s.vacuum(ctx))

@@ -85,7 +85,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	if err := w.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, w.db); err != nil {
+	if err := migrate(ctx, w.db, s.opts); err != nil {
 		return nil, errors.Join(err, w.db.Close())
 	}
 	if err := w.prepare(ctx); err != nil {
