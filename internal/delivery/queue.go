@@ -163,9 +163,15 @@ func (q *queue) recorded(r *store.Result) {
 	case q.sub != nil && q.sub.Ordered:
 		q.look = true
 	case r.Next.State == hook.Waiting && !r.Next.At.IsZero():
-		if q.next.IsZero() || r.Next.At.Before(q.next) {
-			q.next = r.Next.At
-		}
+		q.nextAt(r.Next.At)
+	}
+}
+
+// nextAt notes when something will be due. Only the time of day counts, as for what the store says: a time with a reading of the
+// monotonic clock is compared by that with some times and not with others, and comes out wrong when the clock has been set.
+func (q *queue) nextAt(at time.Time) {
+	if at = at.Round(0); q.next.IsZero() || at.Before(q.next) {
+		q.next = at
 	}
 }
 
@@ -177,21 +183,22 @@ func (q *queue) changed(c store.Changed) {
 	}
 }
 
-// nextLook returns when the queue has to be looked at without anybody telling; zero = not.
+// nextLook returns the time of day when the queue has to be looked at without anybody telling; zero = not.
 func (q *queue) nextLook() time.Time {
+	now := time.Now().Round(0)
 	switch {
 	case q.held():
 		return time.Time{}
-	case q.id != 0 && q.sub.Health.QuietUntil.After(time.Now()):
-		return q.sub.Health.QuietUntil
+	case q.id != 0 && q.sub.Health.QuietUntil.After(now):
+		return q.sub.Health.QuietUntil.Round(0)
 	case q.down() && q.look:
-		return time.Now()
+		return now
 	case q.down() && (q.probe != 0 || q.dry):
 		return time.Time{}
 	case q.down():
-		return q.sub.Health.ProbeAt
+		return q.sub.Health.ProbeAt.Round(0)
 	case q.look && len(q.ready) <= q.batch/2 && (q.sub == nil || !q.sub.Ordered || len(q.claimed) == 0):
-		return time.Now()
+		return now
 	}
 	return q.next
 }
@@ -311,7 +318,7 @@ func (q *queue) settle() {
 func (q *queue) looked(w *want) {
 	switch {
 	case w.failed:
-		q.next = time.Now().Add(reread)
+		q.next = time.Now().Add(reread).Round(0)
 		return
 	case w.probe:
 		q.turn, q.dry = w.turn, len(w.claims) == 0
@@ -330,7 +337,7 @@ func (q *queue) looked(w *want) {
 		q.look = true // once more from the head: what was there may be due again, or have come late
 	}
 	q.from = store.Position{}
-	if next := w.found.Next; !next.IsZero() && (q.next.IsZero() || next.Before(q.next)) {
-		q.next = next
+	if !w.found.Next.IsZero() {
+		q.nextAt(w.found.Next)
 	}
 }

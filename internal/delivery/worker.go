@@ -105,10 +105,11 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.stop()
 			return nil
 		}
-		if all := looked.Add(lookEvery); next.IsZero() || all.Before(next) {
-			next = all
+		wait := time.Until(looked.Add(lookEvery))
+		if !next.IsZero() {
+			wait = min(wait, time.Until(next))
 		}
-		timer.Reset(time.Until(next))
+		timer.Reset(wait)
 	}
 }
 
