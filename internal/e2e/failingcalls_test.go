@@ -2,16 +2,18 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 // TestFailingCalls has the N-th system call on the database fail, for every N until there is none left to fail (a few of them by
-// default): what was acknowledged is there with its delivery, the database is whole, and nothing panics. The server may refuse,
+// default): what was acknowledged is there with its delivery and comes to its target, the database is whole, and nothing panics. The server may refuse,
 // and it may end with a sentence, but it may not lie.
 func TestFailingCalls(t *testing.T) {
 	t.Parallel()
@@ -24,12 +26,12 @@ func TestFailingCalls(t *testing.T) {
 	if err := ready.terminate(); err != nil {
 		t.Fatal(err)
 	}
-	program := buildStore(t, "FULL", 40) // checkpoints take part
+	program := buildStore(t, "FULL", 40, 64<<10) // checkpoints take part, and the log is cut after each
 	for _, fault := range []struct {
 		calls, errno string
 		stride       int // of the short form
 	}{
-		{"pwrite64", "EIO", 100}, {"pwrite64", "ENOSPC", 100}, {"fsync,fdatasync", "EIO", 10}, {"fsync,fdatasync", "EINTR", 10}, {"pread64", "EIO", 10},
+		{"pwrite64", "EIO", 100}, {"pwrite64", "ENOSPC", 100}, {"fsync,fdatasync", "EIO", 10}, {"fsync,fdatasync", "EINTR", 10}, {"pread64", "EIO", 10}, {"ftruncate", "EIO", 2},
 	} {
 		t.Run(fault.calls+" "+fault.errno, func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +40,7 @@ func TestFailingCalls(t *testing.T) {
 				if !long() {
 					n += rand.IntN(fault.stride)
 				}
-				f := failing{t: t, program: program, number: n, calls: fault.calls, errno: fault.errno}
+				f := failing{t: t, good: g, program: program, number: n, calls: fault.calls, errno: fault.errno}
 				acks, injected := f.run(strace, ready.DataDir, u.Slug)
 				if t.Failed() || !injected {
 					break
@@ -57,6 +59,7 @@ func TestFailingCalls(t *testing.T) {
 // failing is one run with a call that fails.
 type failing struct {
 	t            *testing.T
+	good         *receiver // the target of all deliveries
 	program      string
 	number       int
 	calls, errno string
@@ -97,7 +100,21 @@ func (f failing) run(strace, ready, slug string) (acked int, injected bool) {
 	if lost > 0 || err != nil {
 		t.Errorf("%s %s, number %d: %d of %d acknowledged requests are lost; %v\n%s", f.calls, f.errno, f.number, lost, len(acks), err, log)
 	}
+	f.deliverRest(s, acks)
 	return len(acks), strings.Contains(string(calls), "INJECTED")
+}
+
+// deliverRest serves once more, without faults, until all that was acknowledged has come to the target.
+func (f failing) deliverRest(s *server, acks map[string]bool) {
+	f.t.Helper()
+	s.wrap = nil
+	if err := s.launch(); err != nil {
+		f.t.Errorf("%s %s, number %d: afterwards: %v", f.calls, f.errno, f.number, err)
+		return
+	}
+	defer s.kill()
+	about := fmt.Sprintf("%s %s, number %d: all are delivered", f.calls, f.errno, f.number)
+	eventually(f.t, about, func() bool { return f.good.missing(slices.Collect(maps.Keys(acks))) == 0 })
 }
 
 // send sends requests until enough are acknowledged, the server has ended, or it refuses for long.

@@ -116,7 +116,7 @@ func cutPower(t *testing.T, strace, synchronous string, cuts int) (found harm) {
 func recordDisk(t *testing.T, strace, synchronous string) (events []diskEvent, database string) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "trace")
-	s := startProgram(t, buildStore(t, synchronous, 200), traceDisk(strace, log), allowLoopback)
+	s := startProgram(t, buildStore(t, synchronous, 200, 256<<10), traceDisk(strace, log), allowLoopback)
 	u := s.newURL(nil)
 	g := newReceiver(t)
 	s.subscribe(u, g.URL, nil)
@@ -134,13 +134,13 @@ func recordDisk(t *testing.T, strace, synchronous string) (events []diskEvent, d
 	return readTrace(t, log), filepath.Join(s.DataDir, "hookkeeper.db")
 }
 
-// buildStore builds the program with another way to write, and a checkpoint after so many pages.
-func buildStore(t *testing.T, synchronous string, checkpointPages int) (program string) {
+// buildStore builds the program with another way to write, a checkpoint after so many pages, and a log that is cut to so many bytes.
+func buildStore(t *testing.T, synchronous string, checkpointPages, walLimit int) (program string) {
 	t.Helper()
 	program = filepath.Join(t.TempDir(), "hookkeeper")
 	const store = "github.com/hookkeeper/hookkeeper/internal/store."
 	build := exec.Command("go", "build", "-o", program, "-ldflags",
-		fmt.Sprintf("-X %ssynchronous=%s -X %scheckpointPages=%d", store, synchronous, store, checkpointPages), "../..")
+		fmt.Sprintf("-X %[1]ssynchronous=%[2]s -X %[1]scheckpointPages=%[3]d -X %[1]swalLimit=%[4]d", store, synchronous, checkpointPages, walLimit), "../..")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -41,13 +41,13 @@ const (
 	codeUnique     = 2067
 )
 
-const walLimit = "67108864" // bytes that the WAL file keeps after a checkpoint
-
-// Variables, because the test of power cuts links a server that is not safe, to see that it would find out.
+// Variables, because the test of power cuts links a server that is not safe, to see that it would find out, and that of failing calls
+// one that does often what is rare.
 var (
 	synchronous = "FULL"
 	// checkpointPages is the size of the WAL, in pages of 4 KiB, from which a commit moves it into the database.
 	checkpointPages = "4000"
+	walLimit        = "67108864" // bytes that the WAL file keeps when it is begun again after a checkpoint
 )
 
 // writerDSN opens the one connection that writes. auto_vacuum stands before anything that writes, because it only
