@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hookkeeper/hookkeeper/internal/auth"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -232,18 +232,25 @@ func (s *Server) acceptInvite(w http.ResponseWriter, r *http.Request) error {
 }
 
 // localPath returns next when it is a path of ours, else "/": a link to our login must not lead to a page that looks
-// like it. Browsers take a backslash for a slash and drop control characters.
+// like it. Browsers take a backslash for a slash and %2e for a dot, and drop control characters, so that the path may hold
+// nothing but what paths of the dashboard are made of.
 func localPath(next string) string {
-	u, err := url.Parse(next)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") ||
-		strings.ContainsRune(next, '\\') || strings.ContainsFunc(next, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		return "/"
+	target := next
+	if i := strings.IndexAny(next, "?#"); i >= 0 {
+		target = next[:i]
 	}
-	target, _, _ := strings.Cut(next, "?")
-	if !cleanPath(target) || target == "/in" || strings.HasPrefix(target, "/in/") { // an answer of a capture URL leads anywhere
+	switch {
+	case !cleanPath(target), strings.ContainsFunc(target, foreignToPaths), strings.ContainsFunc(next, unicode.IsControl):
+		return "/"
+	case target == "/in", strings.HasPrefix(target, "/in/"): // an answer of a capture URL leads anywhere
 		return "/"
 	}
 	return next
+}
+
+// foreignToPaths reports whether a character is in no path of the dashboard.
+func foreignToPaths(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("/_-.", c)
 }
 
 // deviceMark returns what a browser is given when it logs in to an account: later it is not slowed down by what others

@@ -183,6 +183,25 @@ func TestNext(t *testing.T) {
 		"/in":                       "/",
 		"/urls/../in/somebody":      "/",
 		" //evil.com":               "/",
+		"/%2e/in/somebody":          "/", // a dot to browsers
+		"/%2E/in/somebody":          "/",
+		"/%2e%2e/in/somebody":       "/",
+		"/.%2e/in/somebody":         "/",
+		"/urls/%2e./in/somebody":    "/",
+		"/%69n/somebody":            "/",
+		"/in%2fsomebody":            "/",
+		"/%5cevil.com":              "/",
+		`/\in/somebody`:             "/",
+		`/urls\..\in\somebody`:      "/",
+		"/..#":                      "/",
+		"/urls/..#/x":               "/",
+		"/in#x":                     "/",
+		"/settings\x00":             "/",
+		"/settings\x7f":             "/",
+		"/settings;x":               "/",
+		"/séttings":                 "/",
+		"/settings/..?/x":           "/",
+		"/urls/url_x?q=%2e%20#row":  "/urls/url_x?q=%2e%20#row",
 		"/x?y=https://evil.com/":    "/x?y=https://evil.com/",
 		"/settings\r\nSet-Cookie:x": "/",
 	} {
@@ -193,22 +212,38 @@ func TestNext(t *testing.T) {
 	s := newSite(t)
 	u := s.user(false)
 	s.loggedIn(u) // has a capture URL from then on
-	a := s.browser().post("/login", "email", u.Email, "password", testPassword, "next", "//evil.com")
-	wantRedirect(t, "login to another site", a, "/")
+	for _, next := range []string{"//evil.com", "/%2e/in/somebody"} {
+		a := s.browser().post("/login", "email", u.Email, "password", testPassword, "next", next)
+		wantRedirect(t, "login and on to "+next, a, "/")
+	}
+	variable := regexp.MustCompile(`\{[^}]*\}`)
+	for _, rt := range s.web.routes { // every page can be come back to
+		_, pattern, _ := strings.Cut(rt.pattern, " ")
+		if path := variable.ReplaceAllString(pattern, "url_0-a.1"); localPath(path) != path {
+			t.Errorf("localPath(%q) = %q", path, localPath(path))
+		}
+	}
 }
 
 func FuzzLocalPath(f *testing.F) {
-	for _, seed := range []string{"/", "//evil.com", `/\evil.com`, "/a?b=c#d", "/\t/x", "javascript:x"} {
+	for _, seed := range []string{
+		"/", "//evil.com", `/\evil.com`, "/a?b=c#d", "/\t/x", "javascript:x", "/%2e/in/x", "/%2e%2e/in/x", "/.%2e/in/x", "/%69n/x", `/\in/x`,
+		"/..#", "/%2e%2e/x",
+	} {
 		f.Add(seed)
 	}
-	base, _ := url.Parse("https://hooks.example/login")
-	browserForm := strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "")
+	base, _ := url.Parse("https://hooks.example/base/login")
+	// As the URL standard has browsers read it: %2e is a dot where it stands for one.
+	browserForm := strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "", "%2e", ".", "%2E", ".")
 	f.Fuzz(func(t *testing.T, next string) {
-		// As the URL standard has browsers read it.
-		got := browserForm.Replace(strings.TrimFunc(localPath(next), func(c rune) bool { return c <= ' ' }))
+		got := browserForm.Replace(strings.TrimFunc("/base"+localPath(next), func(c rune) bool { return c <= ' ' }))
+		got, _, _ = strings.Cut(got, "#") // the rest is the page's own
 		u, err := base.Parse(got)
 		if err != nil || u.Host != base.Host || u.Scheme != base.Scheme {
-			t.Errorf("%q leads to %q (%v)", next, got, err)
+			t.Fatalf("%q leads to %q (%v)", next, got, err)
+		}
+		if path, below := strings.CutPrefix(u.Path, "/base/"); !below || path == "in" || strings.HasPrefix(path, "in/") {
+			t.Errorf("%q leads to %q", next, u)
 		}
 	})
 }
