@@ -145,11 +145,13 @@ func (s *Server) checkPassword(r *http.Request, email, password string) (hook.Us
 	return u, right, err
 }
 
-// welcome logs a user in and leads to next, or to the first capture URL, made now for a user who has none.
+// welcome logs a user in and leads to next, or to the first capture URL, made now for a user who has none. A login that
+// was there before ends with its live views: they may be another user's.
 func (s *Server) welcome(w http.ResponseWriter, r *http.Request, u hook.User, next string) error {
 	if err := s.startSession(r, u); err != nil {
 		return err
 	}
+	s.sockets.closeSession(visitorOf(r).hash)
 	s.setDevice(w, r, u)
 	first, err := s.firstCaptureURL(r.Context(), u)
 	if err != nil {

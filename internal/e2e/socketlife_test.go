@@ -111,6 +111,37 @@ func TestSocketsEndWithLogin(t *testing.T) {
 	}
 }
 
+// TestSocketsEndWithNextLogin: who logs in over a login, or accepts an invitation over it, ends what that one had opened.
+func TestSocketsEndWithNextLogin(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	s.addUser("bob@example.com")
+	cookies, elsewhere := s.signIn(s.Addr, adminEmail, adminPassword), s.view(s.login(), livePath(u))
+	session := func() *http.Cookie { return sessionOf(cookies) }
+	over := func(what, path string, form url.Values, views []*rawSocket) {
+		t.Helper()
+		a := s.postForm(s.Addr, path, cookies, form)
+		if a.status != http.StatusSeeOther {
+			t.Fatalf("%s: %+v", what, a)
+		}
+		cookies = (&http.Response{Header: a.header}).Cookies()
+		wantEnd(t, what, views, codeEnded, soon)
+	}
+	login := func(email string) url.Values { return url.Values{"email": {email}, "password": {adminPassword}} }
+	over("the same user", "/login", login(adminEmail), s.views(session(), u, 2))
+	invited := s.postForm(s.Addr, "/settings/users", cookies, url.Values{"email": {"cyd@example.com"}})
+	_, token, found := strings.Cut(invited.body, "/invite?token=")
+	if !found {
+		t.Fatalf("no invitation: %+v", invited)
+	}
+	token, _, _ = strings.Cut(token, `"`)
+	over("another user", "/login", login("bob@example.com"), s.views(session(), u, 2))
+	bobs := []*rawSocket{s.view(session(), "/live")}
+	over("an invitation", "/invite", url.Values{"token": {token}, "password": {adminPassword}}, bobs)
+	s.wantAlive(u, elsewhere)
+}
+
 // TestSocketsEndByCommand: what a command does beside the server is noticed.
 func TestSocketsEndByCommand(t *testing.T) {
 	t.Parallel()
