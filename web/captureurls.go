@@ -49,10 +49,14 @@ func (s *Server) updateCaptureURL(ctx context.Context, by hook.Actor, id hook.ID
 
 // deleteCaptureURL deletes a capture URL and its requests. Here and below, cancel says that unfinished deliveries may go, too.
 func (s *Server) deleteCaptureURL(ctx context.Context, by hook.Actor, id hook.ID, cancel bool) error {
+	u, err := s.Store.CaptureURL(ctx, by, id)
+	if err != nil {
+		return err
+	}
 	if err := s.Store.DeleteCaptureURL(ctx, by, id, cancel); err != nil {
 		return err
 	}
-	s.Hub.Publish(live.Event{Kind: live.Deleted, CaptureURL: id})
+	s.Hub.Publish(live.Event{Kind: live.Deleted, CaptureURL: id, Owner: u.OwnerID})
 	return nil
 }
 

@@ -361,13 +361,15 @@ func (s *Server) homeFrames(by hook.Actor, page templates.Page, b *live.Batch) [
 	size := 0
 	for _, id := range b.URLs {
 		text := id.Text(hook.CaptureURLPrefix)
-		html, err := s.homeRow(ctx, by, page, id, seen)
-		switch {
-		case err == nil:
+		if owner := b.Owners[id]; owner != live.Nobody {
+			if by.MaySee(owner) {
+				frame.Removed = append(frame.Removed, text)
+			}
+			continue
+		}
+		if html, err := s.homeRow(ctx, by, page, id, seen); err == nil { // else it is somebody else's, or just deleted
 			frame.Items = append(frame.Items, urlItem{text, html})
 			size += len(html)
-		case s.gone(ctx, id): // and not just somebody else's
-			frame.Removed = append(frame.Removed, text)
 		}
 	}
 	if size > frameBytes {
@@ -377,11 +379,6 @@ func (s *Server) homeFrames(by hook.Actor, page templates.Page, b *live.Batch) [
 		return nil // it is not even told that others have traffic
 	}
 	return [][]byte{encode(frame)}
-}
-
-func (s *Server) gone(ctx context.Context, id hook.ID) bool {
-	_, err := s.Store.CaptureURL(ctx, hook.System, id)
-	return hook.Is(err, hook.NotFound)
 }
 
 func encode(frame any) []byte {

@@ -103,12 +103,13 @@ func (s *Server) deleteUser(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.sockets.closeUser(u.ID, "")
-	kind := live.Changed
+	event := live.Event{Kind: live.Changed}
 	if options.WithData {
-		kind = live.Deleted
+		event = live.Event{Kind: live.Deleted, Owner: u.ID}
 	}
 	for _, captureURL := range owned {
-		s.Hub.Publish(live.Event{Kind: kind, CaptureURL: captureURL.ID})
+		event.CaptureURL = captureURL.ID
+		s.Hub.Publish(event)
 	}
 	s.flash(r, "The user "+u.Email+" is deleted.")
 	return s.redirect(w, r, "/settings")

@@ -125,12 +125,12 @@ func (s *server) open(ctx context.Context) (err error) {
 				s.hub.Publish(live.Event{Kind: live.Removed, CaptureURL: captureURL, Request: id})
 			}
 		},
-		OnOutsideChange: func(changed, deleted []hook.ID) {
+		OnOutsideChange: func(changed []hook.ID, deleted []*hook.CaptureURL) {
 			for _, id := range changed {
 				s.hub.Publish(live.Event{Kind: live.Changed, CaptureURL: id})
 			}
-			for _, id := range deleted {
-				s.hub.Publish(live.Event{Kind: live.Deleted, CaptureURL: id})
+			for _, u := range deleted {
+				s.hub.Publish(live.Event{Kind: live.Deleted, CaptureURL: u.ID, Owner: u.OwnerID})
 			}
 			if s.web != nil {
 				s.web.CheckSockets(context.Background())

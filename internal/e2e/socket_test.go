@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,41 @@ func TestSocketNeedsLogin(t *testing.T) {
 	if n := home.next(); n.Type != "urls" || len(n.Items) != 1 || n.Items[0].ID != own || len(n.Removed) > 0 {
 		t.Errorf("the list of one's own capture URLs tells %+v, want %s only", n, own)
 	}
+}
+
+// TestHomeTellsOwnOnly: the list of capture URLs is told of those that its user may see, also when they go. Ids tell when
+// they were made, and how many there are.
+func TestHomeTellsOwnOnly(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.addUser("bob@example.com")
+	bobsLogin := sessionOf(s.signIn(s.Addr, "bob@example.com", adminPassword))
+	first := s.newURLAs(bobsLogin)
+	bob, admin := s.view(bobsLogin, "/live"), s.view(s.login(), "/live")
+	remove := func(id string) {
+		t.Helper()
+		s.api("DELETE", "/api/v1/capture-urls/"+id, nil, http.StatusNoContent, nil)
+	}
+	removed := func(home *rawSocket, last string) (all []string) {
+		t.Helper()
+		for !slices.Contains(all, last) {
+			all = append(all, home.next().Removed...)
+		}
+		slices.Sort(all)
+		return all
+	}
+	others := s.newURL(nil).ID
+	remove(others)
+	second := s.newURLAs(bobsLogin)
+	remove(first)
+	if got := removed(admin, first); !slices.Equal(got, []string{first, others}) {
+		t.Errorf("the admin is told that %q are gone, want %q", got, []string{first, others})
+	}
+	if got := removed(bob, first); !slices.Equal(got, []string{first}) {
+		t.Errorf("bob is told that %q are gone, want %q", got, first)
+	}
+	runCommand(t, s, "user", "delete", "bob@example.com", "--with-data")
+	removed(admin, second)
 }
 
 // addUser adds a user with the password that all have here, by the command, beside the server.

@@ -36,6 +36,9 @@ const (
 // Home is the topic of the list of capture URLs.
 const Home hook.ID = 0
 
+// Nobody stands for the owner of a capture URL that was not deleted: the store knows that one.
+const Nobody hook.ID = 0
+
 // Kind says what happened.
 type Kind int
 
@@ -52,6 +55,7 @@ type Event struct {
 	Kind       Kind
 	CaptureURL hook.ID
 	Request    hook.ID // of Removed and Pruned
+	Owner      hook.ID // of Deleted: whose it was, which nobody can look up any more
 }
 
 // Batch is what happened on a topic since the batch before. It is read by many viewers and is not to be changed.
@@ -63,10 +67,11 @@ type Batch struct {
 	Pruned     hook.ID // all requests up to this one are gone
 	Changed    bool
 	Deleted    bool
-	URLs       []hook.ID // on Home: the capture URLs with news
-	Reset      bool      // too much happened to tell it: read the page again
-	Degraded   *string   // the server cannot store requests, in words, or can again ("")
-	Ping       bool      // nothing happened; shows whether the viewer is still there
+	URLs       []hook.ID           // on Home: the capture URLs with news
+	Owners     map[hook.ID]hook.ID // by those in URLs: whose a deleted one was, Nobody for one that is there
+	Reset      bool                // too much happened to tell it: read the page again
+	Degraded   *string             // the server cannot store requests, in words, or can again ("")
+	Ping       bool                // nothing happened; shows whether the viewer is still there
 
 	Deliveries *Deliveries // made or changed; in a batch of its own
 
@@ -144,7 +149,7 @@ func (h *Hub) Arrived(requests []*hook.Request) {
 			t.arrived(requests[:n])
 		}
 		if home != nil {
-			home.touched(url)
+			home.touched(url, Nobody)
 		}
 		requests = requests[n:]
 	}
@@ -177,7 +182,7 @@ func (h *Hub) Publish(e Event) {
 		t.publish(e)
 	}
 	if home := h.topic(Home); home != nil {
-		home.touched(e.CaptureURL)
+		home.touched(e.CaptureURL, e.Owner)
 	}
 }
 
@@ -192,9 +197,9 @@ func (h *Hub) Broadcast(b *Batch) {
 type topic struct {
 	id    hook.ID
 	mu    sync.Mutex
-	next  *Batch // gathered since the last one was sent; nil = nothing
-	urls  map[hook.ID]struct{}
-	ready time.Time // when the next batch may be sent
+	next  *Batch              // gathered since the last one was sent; nil = nothing
+	urls  map[hook.ID]hook.ID // see Batch.Owners
+	ready time.Time           // when the next batch may be sent
 
 	deliveries *gathered // not told yet; nil = none
 	viewers    map[*Viewer]struct{}
@@ -287,13 +292,13 @@ func (t *topic) flushDeliveries() {
 	t.send(&Batch{CaptureURL: t.id, Deliveries: d})
 }
 
-func (t *topic) touched(url hook.ID) {
+func (t *topic) touched(url, owner hook.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.urls == nil {
-		t.urls = map[hook.ID]struct{}{}
+		t.urls = map[hook.ID]hook.ID{}
 	}
-	t.urls[url] = struct{}{}
+	t.urls[url] = max(t.urls[url], owner) // nothing that is told late brings it back
 	t.batch()
 }
 
@@ -326,7 +331,7 @@ func (t *topic) flush() {
 }
 
 // finish cuts the arrivals to the newest, newest first, without those that are gone already.
-func (b *Batch) finish(urls map[hook.ID]struct{}) {
+func (b *Batch) finish(urls map[hook.ID]hook.ID) {
 	if extra := len(b.Rows) - maxRows; extra > 0 {
 		b.LeftOut += extra
 		b.Rows = b.Rows[extra:]
@@ -340,6 +345,7 @@ func (b *Batch) finish(urls map[hook.ID]struct{}) {
 	for url := range urls {
 		b.URLs = append(b.URLs, url)
 	}
+	b.Owners = urls
 	slices.Sort(b.URLs)
 }
 

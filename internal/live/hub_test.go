@@ -270,10 +270,13 @@ func TestHome(t *testing.T) {
 		wantEqual(t, "capture URLs", home.batches[5].URLs, []hook.ID{10, 11, 12, 20})
 		wantEqual(t, "rows", len(home.batches[5].Rows), 0)
 		for id := range hook.ID(maxHome) {
-			h.Publish(Event{Kind: Deleted, CaptureURL: 1000 + id})
+			h.Publish(Event{Kind: Deleted, CaptureURL: 1000 + id, Owner: 5})
+			arrive(h, 1000+id, 1, 1) // told late
 		}
 		pass(homeEvery)
 		last := home.batches[len(home.batches)-1]
+		wantEqual(t, "whose the deleted one was", last.Owners[1000], 5)
+		wantEqual(t, "owner of one that is there", home.batches[5].Owners[10], Nobody)
 		wantEqual(t, "as many as can be named", []any{len(last.URLs), last.Reset}, []any{maxHome, false})
 		for id := range hook.ID(maxHome + 1) {
 			h.Publish(Event{Kind: Deleted, CaptureURL: 1000 + id})

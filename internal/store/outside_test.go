@@ -18,20 +18,23 @@ type notices struct {
 	mu           sync.Mutex
 	changed      []hook.ID
 	deleted      []hook.ID
+	owners       []hook.ID // of the deleted
 }
 
-func (n *notices) tell(changed, deleted []hook.ID) {
+func (n *notices) tell(changed []hook.ID, deleted []*hook.CaptureURL) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.Add(1)
 	n.changed = append(n.changed, changed...)
-	n.deleted = append(n.deleted, deleted...)
+	for _, u := range deleted {
+		n.deleted, n.owners = append(n.deleted, u.ID), append(n.owners, u.OwnerID)
+	}
 }
 
-func (n *notices) all() (changed, deleted []hook.ID) {
+func (n *notices) all() (changed, deleted, owners []hook.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.changed, n.deleted
+	return n.changed, n.deleted, n.owners
 }
 
 // beside opens a database twice, as a command does while a server runs. told is what the server noticed.
@@ -66,8 +69,9 @@ func TestServerNoticesCommands(t *testing.T) {
 		if told.Load() == 0 {
 			t.Error("nobody was told")
 		}
-		changed, deleted := told.all()
+		changed, deleted, owners := told.all()
 		wantEqual(t, "told to be deleted", deleted, []hook.ID{anns.ID})
+		wantEqual(t, "whose that was", owners, []hook.ID{ann.ID})
 		wantEqual(t, "told to be changed", changed, []hook.ID{bobs.ID})
 		wantEqual(t, "a deleted capture URL", server.CaptureURLBySlug(anns.Slug), nil)
 		wantKind(t, "a capture of it", server.Capture(storetest.Request(anns.ID, 10)), hook.NotFound)

@@ -51,7 +51,7 @@ type Options struct {
 	// must not block.
 	OnRemove func(captureURL hook.ID, requests []hook.ID)
 	// OnOutsideChange tells that another process wrote: users, tokens and sessions may differ, and these capture URLs do.
-	OnOutsideChange func(changed, deleted []hook.ID)
+	OnOutsideChange func(changed []hook.ID, deleted []*hook.CaptureURL)
 	// OnDegraded tells that writing fails, with a sentence for people, or works again, with "".
 	OnDegraded func(message string)
 }

@@ -71,7 +71,8 @@ func (s *Store) warn(what string, err error) {
 // moves only when another process commits.
 func (s *Store) noticeOthers(ctx context.Context) error {
 	noticed := false
-	var changed, deleted []hook.ID
+	var changed []hook.ID
+	var deleted []*hook.CaptureURL
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		var version int64
 		err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
@@ -93,15 +94,15 @@ func (s *Store) noticeOthers(ctx context.Context) error {
 }
 
 // differences returns which capture URLs are new or not what they were, and which are gone.
-func differences(before, after map[hook.ID]*hook.CaptureURL) (changed, deleted []hook.ID) {
+func differences(before, after map[hook.ID]*hook.CaptureURL) (changed []hook.ID, deleted []*hook.CaptureURL) {
 	for id, u := range after {
 		if !reflect.DeepEqual(before[id], u) {
 			changed = append(changed, id)
 		}
 	}
-	for id := range before {
+	for id, u := range before {
 		if after[id] == nil {
-			deleted = append(deleted, id)
+			deleted = append(deleted, u)
 		}
 	}
 	return changed, deleted
