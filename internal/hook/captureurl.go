@@ -212,11 +212,38 @@ var (
 	}
 	// proxyCommands tell a reverse proxy in front of us to do something: nginx, Apache, lighttpd.
 	proxyCommands = []string{"X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url"}
-	// browserState is kept by a browser for the whole host.
-	browserState = []string{
-		"Set-Cookie", "Strict-Transport-Security", "Alt-Svc", "Clear-Site-Data", "Service-Worker-Allowed", "Nel",
-		"Report-To", "Reporting-Endpoints", "Www-Authenticate",
+	// browserState is what a browser keeps for the whole host, or has it do something beyond the answer. Headers of the
+	// one answer, such as Permissions-Policy, SourceMap or No-Vary-Search, are none of it.
+	browserState = map[string]bool{
+		"Accept-Ch":                   true, // which hints go along with requests from now on
+		"Accept-Ch-Lifetime":          true,
+		"Activate-Storage-Access":     true, // asks again, with cookies
+		"Alt-Svc":                     true, // another server speaks for the host
+		"Clear-Site-Data":             true, // ends logins
+		"Critical-Ch":                 true, // asks again
+		"Expect-Ct":                   true, // where to report certificates to
+		"Idp-Signin-Status":           true, // whether somebody is logged in here: FedCM
+		"Nel":                         true, // where to report failures to
+		"Observe-Browsing-Topics":     true, // what the visitor likes
+		"Origin-Agent-Cluster":        true, // how later pages of the origin are kept apart
+		"Origin-Trial":                true, // features switched on until the token ends
+		"Public-Key-Pins":             true, // locks the host's next certificate out
+		"Public-Key-Pins-Report-Only": true,
+		"Report-To":                   true, // where to report to
+		"Reporting-Endpoints":         true,
+		"Service-Worker-Allowed":      true, // a worker for pages of the dashboard
+		"Set-Cookie":                  true,
+		"Set-Cookie2":                 true,
+		"Set-Login":                   true, // see Idp-Signin-Status
+		"Shared-Storage-Write":        true,
+		"Speculation-Rules":           true, // fetches and renders other pages, with cookies
+		"Strict-Transport-Security":   true, // locks plain HTTP out
+		"Use-As-Dictionary":           true, // what later answers are unpacked with
+		"Www-Authenticate":            true, // asks for a password in the dashboard's name and keeps it
 	}
+	// browserStatePrefixes are those of whole families: conversions reported to advertisers, sessions bound to a device,
+	// and what else browsers have reserved for themselves.
+	browserStatePrefixes = []string{"Attribution-Reporting-", "Sec-", "Secure-Session-"}
 )
 
 func refusedResponseHeader(h Header, rules ValidateRules) string {
@@ -229,17 +256,21 @@ func refusedResponseHeader(h Header, rules ValidateRules) string {
 	case slices.Contains(proxyCommands, name), strings.HasPrefix(name, "X-Accel-"):
 		return "would command a proxy in front of the server"
 	case rules.SharedOrigin && h.ChangesBrowserState():
-		return "would change what browsers keep for the dashboard: it can be used once capture URLs have a host of " +
-			"their own (HOOKKEEPER_CAPTURE_ORIGIN)"
+		return "would change what browsers keep for the dashboard or do in its name: it can be used once capture URLs have " +
+			"a host of their own (HOOKKEEPER_CAPTURE_ORIGIN)"
 	case name == "Set-Cookie" && cookieHasDomain(h.Value):
 		return "must not have a Domain: the cookie would reach other hosts"
 	}
 	return ""
 }
 
-// ChangesBrowserState reports whether the header changes what a browser keeps for the whole host that sent it.
+// ChangesBrowserState reports whether the header changes what a browser keeps for the whole host that sent it, or has it
+// do more than show the answer.
 func (h Header) ChangesBrowserState() bool {
-	return slices.Contains(browserState, textproto.CanonicalMIMEHeaderKey(h.Name))
+	name := textproto.CanonicalMIMEHeaderKey(h.Name)
+	return browserState[name] || slices.ContainsFunc(browserStatePrefixes, func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	})
 }
 
 func cookieHasDomain(value string) bool {

@@ -132,8 +132,15 @@ func TestRefusedResponseHeaders(t *testing.T) {
 		"X-Accel-Redirect X-Accel-Buffering X-Sendfile X-LIGHTTPD-Send-File X-Reproxy-URL":                                   refused,
 		"Set-Cookie Strict-Transport-Security Alt-Svc Clear-Site-Data Service-Worker-Allowed NEL Report-To " +
 			"Reporting-Endpoints WWW-Authenticate": refusedOnSharedOrigin,
+		"Accept-CH Accept-CH-Lifetime Activate-Storage-Access Attribution-Reporting-Register-Source " +
+			"Attribution-Reporting-Register-Trigger Critical-CH Expect-CT IdP-SignIn-Status Observe-Browsing-Topics " +
+			"Origin-Agent-Cluster Origin-Trial Public-Key-Pins Public-Key-Pins-Report-Only Sec-Session-Registration " +
+			"Sec-Session-Challenge Secure-Session-Registration Secure-Session-Challenge Set-Cookie2 Set-Login " +
+			"Shared-Storage-Write Speculation-Rules Use-As-Dictionary": refusedOnSharedOrigin,
 		"Content-Type Content-Encoding Location Cache-Control ETag Retry-After Access-Control-Allow-Origin X-Accelerate " +
 			"Hookkeeper X-Hookkeeper-A Vary": taken,
+		"Cross-Origin-Opener-Policy Link No-Vary-Search Permissions-Policy Refresh Referrer-Policy Second Secure " +
+			"Service-Worker SourceMap Timing-Allow-Origin X-Frame-Options": taken, // of one answer, or of none
 	} {
 		for name := range strings.FieldsSeq(names) {
 			for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
