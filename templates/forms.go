@@ -34,7 +34,9 @@ type AccountPage struct {
 	NewToken      string      // the token just created, shown once
 	TokenErrors   FieldErrors // at "name"
 	PasswordError FieldErrors // at "current", "password"
-	Admin         *AdminPage  // nil for users who are no admin
+	Reserved      []ReservedSlug
+	MoreReserved  string     // the path of the page with the next of them, "" on the last one
+	Admin         *AdminPage // nil for users who are no admin
 }
 
 // AdminPage is the part of the settings page for admins.
@@ -44,7 +46,6 @@ type AdminPage struct {
 	UserEmail  string      // typed before, when it was refused
 	InviteFor  string      // e-mail of the user just added
 	InviteLink string      // their one-time link, shown once
-	Reserved   []ReservedSlug
 }
 
 // UserItem is a user as the list of users shows them.

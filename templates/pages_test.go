@@ -95,10 +95,10 @@ func pages() map[string]templ.Component {
 			Admin: &AdminPage{
 				Users:      []UserItem{{User: user, CaptureURLs: 2}, {User: hook.User{ID: 8, Email: "ann@example.com", Admin: true}, Self: true}},
 				UserErrors: mistakes("email"), InviteFor: "bob@example.com", InviteLink: "https://x/invite?token=1",
-				Reserved: []ReservedSlug{{"orders-7kq2mvd9", "bob@example.com"}},
 			},
+			Reserved: []ReservedSlug{{"orders-7kq2mvd9", "bob@example.com"}, {"orders-eu", "bob@example.com"}}, MoreReserved: "/settings?reserved=x",
 		}),
-		"settings of a user":       Settings(visitor, AccountPage{}),
+		"settings of a user":       Settings(visitor, AccountPage{Reserved: []ReservedSlug{{"orders-7kq2mvd9", "bob@example.com"}}}),
 		"delete user":              DeleteUser(p, DeleteUserPage{User: user, CaptureURLs: 2, Others: []hook.User{{ID: 8, Email: "ann@example.com"}}, Problem: "Choose."}),
 		"capture URLs":             CaptureURLs(p, []URLItem{u, {CaptureURLStats: hook.CaptureURLStats{CaptureURL: hook.CaptureURL{ID: 9, Name: "new"}}}}, "/?before=url_x"),
 		"no capture URLs":          CaptureURLs(p, nil, ""),

@@ -163,7 +163,7 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request, u hook.User, ne
 	return s.redirect(w, r, next)
 }
 
-// firstCaptureURL makes a capture URL for a user who has none, and returns its id; 0 when there is one.
+// firstCaptureURL makes a capture URL for a user who has none, and returns its id; 0 when there is one, or no room for one.
 func (s *Server) firstCaptureURL(ctx context.Context, u hook.User) (hook.ID, error) {
 	own, err := s.Store.CaptureURLs(ctx, hook.Actor{UserID: u.ID}, store.CaptureURLPage{Limit: 1})
 	if err != nil || len(own) > 0 {
@@ -171,6 +171,9 @@ func (s *Server) firstCaptureURL(ctx context.Context, u hook.User) (hook.ID, err
 	}
 	first := hook.CaptureURL{OwnerID: u.ID, Name: hook.FirstName, CORS: true, Response: hook.DefaultResponse()}
 	err = s.createCaptureURL(ctx, &first)
+	if hook.Is(err, hook.Conflict) {
+		return 0, nil
+	}
 	return first.ID, err
 }
 

@@ -111,7 +111,7 @@ func (s *Server) routeList() []route {
 		{"POST /settings/users/{id}/invite", admins, noBody, s.inviteUser},
 		{"GET /settings/users/{id}/delete", admins, noBody, s.deleteUserPage},
 		{"POST /settings/users/{id}/delete", admins, formBody, s.deleteUser},
-		{"POST /settings/slugs/release", admins, formBody, s.releaseSlug},
+		{"POST /settings/slugs/release", users, formBody, s.releaseSlugs},
 
 		{"GET /api/openapi.json", anybody, noBody, s.openAPIDocument},
 		{"GET /api/docs", anybody, noBody, s.docsPage},

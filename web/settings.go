@@ -22,6 +22,9 @@ func (s *Server) renderSettings(w http.ResponseWriter, r *http.Request, status i
 	if account.Tokens, err = s.Store.Tokens(r.Context(), actor(r)); err != nil {
 		return err
 	}
+	if err := s.fillReserved(r, &account); err != nil {
+		return err
+	}
 	if user(r).Admin {
 		if account.Admin == nil {
 			account.Admin = &templates.AdminPage{}
@@ -50,9 +53,20 @@ func (s *Server) fillAdmin(r *http.Request, page *templates.AdminPage) error {
 	for _, u := range users {
 		page.Users = append(page.Users, templates.UserItem{User: u, CaptureURLs: owned[u.ID], Self: u.ID == user(r).ID})
 	}
-	reserved, err := s.Store.ReservedSlugs(r.Context())
+	return nil
+}
+
+const reservedRows = 100 // reserved addresses on a page of the settings
+
+// fillReserved reads the reserved addresses that the user may release; ?reserved= continues the list.
+func (s *Server) fillReserved(r *http.Request, account *templates.AccountPage) error {
+	reserved, err := s.Store.ReservedSlugs(r.Context(), actor(r), r.URL.Query().Get("reserved"), reservedRows+1)
+	if len(reserved) > reservedRows {
+		reserved = reserved[:reservedRows]
+		account.MoreReserved = "/settings?reserved=" + reserved[reservedRows-1].Slug + "#slugs-heading"
+	}
 	for _, slug := range reserved {
-		page.Reserved = append(page.Reserved, templates.ReservedSlug(slug))
+		account.Reserved = append(account.Reserved, templates.ReservedSlug(slug))
 	}
 	return err
 }
@@ -122,11 +136,16 @@ func (s *Server) signOutEverywhere(w http.ResponseWriter, r *http.Request) error
 	return s.redirect(w, r, "/login")
 }
 
-// releaseSlug: POST /settings/slugs/release lets anybody take the slug of a deleted capture URL.
-func (s *Server) releaseSlug(w http.ResponseWriter, r *http.Request) error {
-	if err := s.Store.ReleaseSlug(r.Context(), r.PostForm.Get("slug")); err != nil {
+// releaseSlugs: POST /settings/slugs/release lets anybody take slugs of deleted capture URLs.
+func (s *Server) releaseSlugs(w http.ResponseWriter, r *http.Request) error {
+	slugs := r.PostForm["slug"]
+	if err := s.Store.ReleaseSlugs(r.Context(), actor(r), slugs...); err != nil {
 		return err
 	}
-	s.flash(r, "The address is released.")
+	if len(slugs) == 1 {
+		s.flash(r, "The address is released.")
+	} else {
+		s.flash(r, "The addresses are released.")
+	}
 	return s.redirect(w, r, "/settings")
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -164,10 +165,71 @@ func TestReleaseSlug(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStatus(t, "take a reserved one", create(other), http.StatusConflict)
-	wantStatus(t, "release, not an admin", s.loggedIn(other).post("/settings/slugs/release", "slug", "orders-eu"), http.StatusForbidden)
+	wantStatus(t, "release another's", s.loggedIn(other).post("/settings/slugs/release", "slug", "orders-eu"), http.StatusNotFound)
 	wantRedirect(t, "release", b.post("/settings/slugs/release", "slug", "orders-eu"), "/settings")
 	wantStatus(t, "take it now", create(other), http.StatusCreated)
 	wantStatus(t, "release again", b.post("/settings/slugs/release", "slug", "orders-eu"), http.StatusNotFound)
+}
+
+// TestReservedSlugsPage: a user reaches and releases every reserved address of theirs, an admin everybody's.
+func TestReservedSlugsPage(t *testing.T) {
+	s := newSite(t)
+	owner, other := s.user(false), s.user(false)
+	const total = 2*reservedRows + 1
+	for n := range total {
+		u := hook.CaptureURL{OwnerID: owner.ID, Name: "a", Slug: fmt.Sprintf("orders-%04d", n)}
+		err := s.store.CreateCaptureURL(t.Context(), &u)
+		if err == nil {
+			err = s.store.DeleteCaptureURL(t.Context(), hook.System, u.ID, true)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown := func(b *browser) (pages []int) {
+		for next := "/settings"; next != ""; {
+			page := b.get(next).parse(t)
+			pages = append(pages, len(page.All("[aria-labelledby=slugs-heading] tbody tr")))
+			next = ""
+			if more := page.All("#more-reserved"); len(more) > 0 {
+				next = more[0].Attr("href")
+			}
+		}
+		return pages
+	}
+	want := []int{reservedRows, reservedRows, 1}
+	mine, admin := s.loggedIn(owner), s.loggedIn(s.user(true))
+	if got := shown(mine); !slices.Equal(got, want) {
+		t.Errorf("the owner's pages have %v addresses, want %v", got, want)
+	}
+	if got := shown(admin); !slices.Equal(got, want) {
+		t.Errorf("an admin's pages have %v addresses, want %v", got, want)
+	}
+	if got := shown(s.loggedIn(other)); !slices.Equal(got, []int{0}) {
+		t.Errorf("somebody else's pages have %v addresses", got)
+	}
+	var all []string
+	for _, input := range mine.get("/settings").parse(t).All("#release-shown input") {
+		all = append(all, "slug", input.Attr("value"))
+	}
+	wantRedirect(t, "release those of a page", mine.post("/settings/slugs/release", all...), "/settings")
+	if got := shown(mine); !slices.Equal(got, want[1:]) {
+		t.Errorf("after those of a page are released: %v", got)
+	}
+}
+
+// TestLoginWithoutRoom: whose addresses are all reserved logs in all the same.
+func TestLoginWithoutRoom(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	_, err := s.database().Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		INSERT INTO slugs (slug, owner_id) SELECT 'old-' || i, $2 FROM n`, hook.MaxCaptureURLs, u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser()
+	wantRedirect(t, "login", b.post("/login", "email", u.Email, "password", testPassword), "/")
+	wantStatus(t, "one more", b.post("/urls", "name", "orders"), http.StatusConflict)
 }
 
 // TestServerPage: an admin sees how the server is and what it has refused; nobody else does.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
 	"sort"
 	"time"
 
@@ -115,10 +114,10 @@ func (s *Store) CreateCaptureURL(ctx context.Context, u *hook.CaptureURL) error 
 		u.Slug = hook.NewSlug()
 	}
 	return s.do(ctx, func(tx *sql.Tx) (err error) {
-		if s.owned(u.OwnerID) >= hook.MaxCaptureURLs {
-			return hook.Errorf(hook.Conflict, "You have %d capture URLs, and that is the most. Delete one first.", hook.MaxCaptureURLs)
-		}
 		if err := claimSlug(ctx, tx, u); err != nil {
+			return err
+		}
+		if err := s.refuseTooMany(ctx, tx, u); err != nil {
 			return err
 		}
 		now := time.Now()
@@ -144,10 +143,31 @@ func (s *Store) CreateCaptureURL(ctx context.Context, u *hook.CaptureURL) error 
 	})
 }
 
-// owned counts the capture URLs of a user.
-func (s *Store) owned(owner hook.ID) (n int) {
+// refuseTooMany returns Conflict when u, whose slug is claimed, is more than its owner may have. A chosen slug counts as
+// long as nobody else can have it, with a capture URL or without.
+func (s *Store) refuseTooMany(ctx context.Context, tx *sql.Tx, u *hook.CaptureURL) error {
+	var chosen int
+	err := tx.QueryRowContext(ctx, "SELECT count(*) FROM slugs WHERE owner_id = $1 AND slug = lower(slug) AND NOT inherited",
+		u.OwnerID).Scan(&chosen)
+	if err != nil {
+		return err
+	}
+	generated := s.generated(u.OwnerID)
+	if !hook.ValidChosenSlug(u.Slug) {
+		generated++
+	}
+	if chosen+generated > hook.MaxCaptureURLs {
+		return hook.Errorf(hook.Conflict, "You have %d capture URLs, and that is the most. The reserved addresses of deleted ones "+
+			"count: use one of them again or release some in the settings, or delete a capture URL whose address was generated.",
+			hook.MaxCaptureURLs)
+	}
+	return nil
+}
+
+// generated counts the capture URLs of a user whose slug nobody chose.
+func (s *Store) generated(owner hook.ID) (n int) {
 	for _, u := range s.urls.load().sorted {
-		if u.get().OwnerID == owner {
+		if fields := u.get(); fields.OwnerID == owner && !hook.ValidChosenSlug(fields.Slug) {
 			n++
 		}
 	}
@@ -166,7 +186,7 @@ func claimSlug(ctx context.Context, tx *sql.Tx, u *hook.CaptureURL) error {
 	}
 	var owner hook.ID
 	err = tx.QueryRowContext(ctx, `INSERT INTO slugs (slug, owner_id) VALUES ($1, $2)
-		ON CONFLICT (slug) DO UPDATE SET slug = excluded.slug RETURNING owner_id`, u.Slug, u.OwnerID).Scan(&owner)
+		ON CONFLICT (slug) DO UPDATE SET inherited = FALSE RETURNING owner_id`, u.Slug, u.OwnerID).Scan(&owner)
 	if err != nil {
 		return gone(err, "user")
 	}
@@ -233,23 +253,42 @@ type ReservedSlug struct {
 	OwnerEmail string
 }
 
-// ReservedSlugs lists the chosen slugs of deleted capture URLs. Generated ones are reserved as well, but nobody could want
-// them.
-func (s *Store) ReservedSlugs(ctx context.Context) ([]ReservedSlug, error) {
-	reserved, err := queryAll(ctx, s.read, func(row scanner) (r ReservedSlug, err error) {
+// ReservedSlugs lists the chosen slugs of deleted capture URLs that are the actor's to release, in their order and from the
+// one behind after. Generated ones are reserved as well, but nobody could want them.
+func (s *Store) ReservedSlugs(ctx context.Context, actor hook.Actor, after string, limit int) ([]ReservedSlug, error) {
+	whose := "s.owner_id = $3"
+	if actor.Admin {
+		whose = "$3 = $3"
+	}
+	return queryAll(ctx, s.read, func(row scanner) (r ReservedSlug, err error) {
 		return r, row.Scan(&r.Slug, &r.OwnerEmail)
 	}, `SELECT s.slug, o.email FROM slugs s JOIN users o ON o.id = s.owner_id
-		WHERE NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = s.slug AND u.deleted_at IS NULL)
-		AND s.slug = lower(s.slug) ORDER BY s.slug LIMIT 1000`)
-	return slices.DeleteFunc(reserved, func(r ReservedSlug) bool { return !hook.ValidChosenSlug(r.Slug) }), err
+		WHERE s.slug > $1 AND s.slug = lower(s.slug) AND `+whose+`
+		AND NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = s.slug AND u.deleted_at IS NULL)
+		ORDER BY s.slug LIMIT $2`, after, limit, actor.UserID)
 }
 
-// ReleaseSlug lets anybody take a reserved slug. NotFound when it is not reserved or in use.
-func (s *Store) ReleaseSlug(ctx context.Context, slug string) error {
+// ReleaseSlugs lets anybody take reserved slugs, hook.MaxPageItems of them at most. NotFound when none of them is reserved
+// for the actor, or for anybody where the actor is an admin.
+func (s *Store) ReleaseSlugs(ctx context.Context, actor hook.Actor, slugs ...string) error {
+	if len(slugs) > hook.MaxPageItems {
+		return hook.Errorf(hook.Invalid, "More than %d addresses cannot be released at once.", hook.MaxPageItems)
+	}
 	return s.do(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM slugs WHERE slug = $1
-			AND NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = $1 AND u.deleted_at IS NULL)`, slug)
-		return affected(result, err, "reserved address")
+		released := false
+		for _, slug := range slugs {
+			result, err := tx.ExecContext(ctx, `DELETE FROM slugs WHERE slug = $1 AND (owner_id = $2 OR $3)
+				AND NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = $1 AND u.deleted_at IS NULL)`, slug, actor.UserID, actor.Admin)
+			err = affected(result, err, "reserved address")
+			if err != nil && !hook.Is(err, hook.NotFound) {
+				return err
+			}
+			released = released || err == nil
+		}
+		if !released {
+			return notFound("reserved address")
+		}
+		return nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"io"
 	"slices"
@@ -123,7 +124,7 @@ func TestDeletedCaptureURL(t *testing.T) {
 		return s.CreateCaptureURL(ctx, &hook.CaptureURL{OwnerID: user.ID, Name: "a", Slug: "orders"})
 	}
 	reserved := func() []store.ReservedSlug {
-		list, err := s.ReservedSlugs(ctx)
+		list, err := s.ReservedSlugs(ctx, hook.System, "", 10)
 		must(t, err)
 		return list
 	}
@@ -135,7 +136,7 @@ func TestDeletedCaptureURL(t *testing.T) {
 	}
 	must(t, s.MarkSeen(ctx, owner.ID, u.ID, id))
 	wantEqual(t, "reserved while it is there", reserved(), nil)
-	wantKind(t, "releasing it while it is there", s.ReleaseSlug(ctx, "orders"), hook.NotFound)
+	wantKind(t, "releasing it while it is there", s.ReleaseSlugs(ctx, hook.System, "orders"), hook.NotFound)
 	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
 	must(t, s.DeleteCaptureURL(ctx, hook.System, storetest.CaptureURLOf(t, s, owner).ID, true)) // its generated slug is in nobody's way
 	wantGone(t, s, u.ID, id)
@@ -149,8 +150,8 @@ func TestDeletedCaptureURL(t *testing.T) {
 	wantEqual(t, "still reserved", reserved(), []store.ReservedSlug{{Slug: "orders", OwnerEmail: owner.Email}})
 	must(t, create(owner))
 	must(t, s.DeleteCaptureURL(ctx, hook.System, s.CaptureURLBySlug("orders").ID, true))
-	must(t, s.ReleaseSlug(ctx, "orders"))
-	wantKind(t, "releasing it again", s.ReleaseSlug(ctx, "orders"), hook.NotFound)
+	must(t, s.ReleaseSlugs(ctx, hook.System, "orders"))
+	wantKind(t, "releasing it again", s.ReleaseSlugs(ctx, hook.System, "orders"), hook.NotFound)
 	must(t, create(other)) // before the rows of the deleted one are gone
 	purge(t, s)
 	wantEqual(t, "whose it is now", s.CaptureURLBySlug("orders").OwnerID, other.ID)
@@ -241,6 +242,7 @@ func TestCaptureURLLimit(t *testing.T) {
 		INSERT INTO capture_urls SELECT i, $2, 'a', 'slug' || i, 0, 0, 0, 0, 0, 200, 0, x'', x'', 0, NULL, 0 FROM n`,
 		hook.MaxCaptureURLs-2, u.OwnerID)
 	exec(t, db, "INSERT INTO capture_url_stats SELECT id, 0, 0, 0, 0, 0, 0, 0 FROM capture_urls WHERE id < $1", hook.MaxCaptureURLs)
+	exec(t, db, "INSERT INTO slugs (slug, owner_id) SELECT slug, owner_id FROM capture_urls WHERE id < $1", hook.MaxCaptureURLs)
 	must(t, db.Close())
 	s = reopen(t, path)
 	create := func(owner hook.ID) error {
@@ -255,6 +257,87 @@ func TestCaptureURLLimit(t *testing.T) {
 	must(t, create(storetest.User(t, s, false).ID))
 	must(t, s.DeleteCaptureURL(t.Context(), hook.System, u.ID, true))
 	must(t, create(u.OwnerID))
+}
+
+// reserve gives a user n reserved slugs: prefix1, prefix2 and so on.
+func reserve(t *testing.T, s *store.Store, owner hook.User, prefix string, n int) {
+	t.Helper()
+	must(t, s.Do(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			INSERT INTO slugs (slug, owner_id) SELECT $2 || i, $3 FROM n`, n, prefix, owner.ID)
+		return err
+	}))
+}
+
+// TestReservedSlugsCount: who creates and deletes capture URLs with chosen addresses without an end meets the limit, and is
+// told how to go on.
+func TestReservedSlugsCount(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	ctx := t.Context()
+	admin, owner := storetest.User(t, s, true), storetest.User(t, s, false)
+	by := hook.Actor{UserID: owner.ID}
+	create := func(user hook.User, slug string) error {
+		return s.CreateCaptureURL(ctx, &hook.CaptureURL{OwnerID: user.ID, Name: "a", Slug: slug})
+	}
+	remove := func(slug string) { must(t, s.DeleteCaptureURL(ctx, by, s.CaptureURLBySlug(slug).ID, true)) }
+	reserve(t, s, owner, "old-", hook.MaxCaptureURLs-2)
+	reserve(t, s, owner, "GENERATED-", 5) // in nobody's way
+	must(t, create(owner, "chosen"))
+	must(t, create(owner, ""))
+	for _, slug := range []string{"", "another"} {
+		err := create(owner, slug)
+		wantKind(t, "one too many", err, hook.Conflict)
+		if err != nil && (!strings.Contains(err.Error(), "10000") || !strings.Contains(err.Error(), "elease")) {
+			t.Errorf("the error does not tell what to do: %v", err)
+		}
+	}
+	wantEqual(t, "a slug that was refused", number(t, s, "SELECT count(*) FROM slugs WHERE slug = 'another'"), 0)
+	must(t, create(owner, "old-7")) // was counted already
+	remove("chosen")
+	wantKind(t, "after a chosen one is deleted", create(owner, "another"), hook.Conflict)
+	must(t, create(owner, "chosen"))
+	wantKind(t, "releasing another's", s.ReleaseSlugs(ctx, hook.Actor{UserID: admin.ID + 1e6}, "old-8"), hook.NotFound)
+	must(t, s.ReleaseSlugs(ctx, by, "old-8"))
+	must(t, create(owner, "another"))
+
+	// What a user leaves behind does not use up the limit of whoever gets it.
+	must(t, s.DeleteUser(ctx, owner.ID, store.DeleteUserOptions{WithData: true}))
+	must(t, create(admin, ""))
+	must(t, create(admin, "old-9"))
+	wantEqual(t, "counted from now on", number(t, s, "SELECT count(*) FROM slugs WHERE NOT inherited AND slug = 'old-9'"), 1)
+}
+
+// TestReservedSlugsInPages: every one can be reached and released.
+func TestReservedSlugsInPages(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	ctx := t.Context()
+	ann, bob := storetest.User(t, s, false), storetest.User(t, s, false)
+	const each, page = 1100, 70
+	reserve(t, s, ann, "ann-", each)
+	reserve(t, s, bob, "bob-", each)
+	must(t, s.CreateCaptureURL(ctx, &hook.CaptureURL{OwnerID: ann.ID, Name: "a", Slug: "ann-500"}))
+	for _, test := range []struct {
+		by   hook.Actor
+		want int
+	}{{hook.Actor{UserID: bob.ID}, each}, {hook.System, each - 1}} { // when bob has released all of his
+		released := 0
+		for after := ""; ; {
+			list, err := s.ReservedSlugs(ctx, test.by, after, page)
+			must(t, err)
+			if len(list) == 0 {
+				break
+			}
+			var slugs []string
+			for _, r := range list {
+				slugs = append(slugs, r.Slug)
+			}
+			after = slugs[len(slugs)-1]
+			released += len(slugs)
+			must(t, s.ReleaseSlugs(ctx, test.by, slugs...))
+		}
+		wantEqual(t, "released", released, test.want)
+	}
+	wantKind(t, "too many at once", s.ReleaseSlugs(ctx, hook.System, make([]string, hook.MaxPageItems+1)...), hook.Invalid)
 }
 
 func TestCaptureURLNeedsAnOwner(t *testing.T) {

@@ -128,7 +128,8 @@ func (s *Store) DeleteUser(ctx context.Context, id hook.ID, opts DeleteUserOptio
 		}
 		for _, query := range []string{
 			"UPDATE capture_urls SET owner_id = $2 WHERE owner_id = $1",
-			"UPDATE slugs SET owner_id = $2 WHERE owner_id = $1",
+			`UPDATE slugs SET owner_id = $2, inherited = NOT EXISTS (SELECT 1 FROM capture_urls u WHERE u.slug = slugs.slug
+				AND u.deleted_at IS NULL) WHERE owner_id = $1`,
 		} {
 			if _, err := tx.ExecContext(ctx, query, id, heir); err != nil {
 				return err
