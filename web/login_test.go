@@ -153,7 +153,7 @@ func TestLongPassword(t *testing.T) {
 	long := strings.Repeat("long pass ", 6) + "last"
 	phc, err := s.web.Hasher.Hash(t.Context(), long)
 	if err == nil {
-		_, err = s.store.SetPassword(t.Context(), u.ID, phc)
+		_, err = s.store.SetPassword(t.Context(), u.ID, phc, false)
 	}
 	if err != nil {
 		t.Fatal(err)

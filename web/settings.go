@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
@@ -84,9 +85,10 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	if s.LocalUser != nil {
 		return errNoPasswords
 	}
-	err := s.replacePassword(w, r, r.PostForm.Get("current"), r.PostForm.Get("password"))
+	revoke := r.PostForm.Get("tokens") == "revoke"
+	change, err := s.replacePassword(w, r, r.PostForm.Get("current"), r.PostForm.Get("password"), revoke)
 	if err == nil {
-		s.flash(r, "Your password is changed. You are signed out everywhere else.")
+		s.flash(r, "Your password is changed. You are signed out everywhere else."+tokensAfter(change, revoke))
 		return s.redirect(w, r, "/settings")
 	}
 	fields, err := fieldErrors(err)
@@ -96,29 +98,48 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	return s.renderSettings(w, r, http.StatusUnprocessableEntity, templates.AccountPage{PasswordError: fields})
 }
 
-func (s *Server) replacePassword(w http.ResponseWriter, r *http.Request, current, password string) error {
-	if err := hook.ValidatePassword(password); err != nil {
-		return err
+// tokensAfter says what a new password, which ends no API tokens by itself, has meant for them.
+func tokensAfter(change store.PasswordChange, revoked bool) string {
+	switch {
+	case change.Tokens == 0:
+		return ""
+	case !revoked:
+		return " API tokens of yours that stay valid: " + strconv.Itoa(change.Tokens) + ". Revoke them under API tokens."
+	case change.EnvToken:
+		return " API tokens of yours that are revoked: " + strconv.Itoa(change.Tokens) + ". The one from the environment comes back " +
+			"when the server starts again, unless HOOKKEEPER_API_TOKEN is changed or removed."
 	}
-	_, right, err := s.checkPassword(r, user(r).Email, current)
+	return " API tokens of yours that are revoked: " + strconv.Itoa(change.Tokens) + "."
+}
+
+func (s *Server) replacePassword(w http.ResponseWriter, r *http.Request, current, password string, revokeTokens bool) (store.PasswordChange, error) {
+	phc, err := s.checkNewPassword(r, current, password)
 	if err != nil {
-		return err
+		return store.PasswordChange{}, err
 	}
-	if !right {
-		return fieldError("current", "is not your password")
-	}
-	phc, err := s.Hasher.Hash(r.Context(), password)
+	change, err := s.Store.SetPassword(r.Context(), user(r).ID, phc, revokeTokens)
 	if err != nil {
-		return err
-	}
-	epoch, err := s.Store.SetPassword(r.Context(), user(r).ID, phc)
-	if err != nil {
-		return err
+		return change, err
 	}
 	u := user(r)
 	u.PasswordHash = phc
 	s.setDevice(w, r, u) // the mark of this browser was made from the old password
-	return s.keepSession(r, epoch)
+	return change, s.keepSession(r, change.Epoch)
+}
+
+// checkNewPassword returns the hash of a new password for who knows the current one.
+func (s *Server) checkNewPassword(r *http.Request, current, password string) (phc string, err error) {
+	if err := hook.ValidatePassword(password); err != nil {
+		return "", err
+	}
+	_, right, err := s.checkPassword(r, user(r).Email, current)
+	if err != nil {
+		return "", err
+	}
+	if !right {
+		return "", fieldError("current", "is not your password")
+	}
+	return s.Hasher.Hash(r.Context(), password)
 }
 
 // signOutEverywhere: POST /settings/sessions/end ends all sessions of who is logged in, this one too.

@@ -54,6 +54,39 @@ func TestChangePassword(t *testing.T) {
 	wantStatus(t, "the new password", s.browser().post("/login", "email", u.Email, "password", next), http.StatusSeeOther)
 }
 
+// TestChangePasswordAndTokens: a new password leaves API tokens alone, says so, and revokes them where that is asked for.
+func TestChangePasswordAndTokens(t *testing.T) {
+	s := newSite(t)
+	u, other := s.user(false), s.user(false)
+	b, othersToken := s.loggedIn(u), s.token(other)
+	held := []string{s.token(u), s.token(u)}
+	change := func(from, to string, more ...string) (flash string) {
+		t.Helper()
+		wantRedirect(t, "change", b.post("/settings/password", append(more, "current", from, "password", to)...), "/settings")
+		return b.get("/settings").parse(t).One("p.banner.done").Text()
+	}
+	use := func(token string, want int) {
+		t.Helper()
+		wantStatus(t, "a token", s.api(token, "GET", "/api/v1/capture-urls", ""), want)
+	}
+	if flash := change(testPassword, "a better password"); !strings.Contains(flash, "tokens of yours that stay valid: 2") {
+		t.Errorf("with tokens left alone the page says %q", flash)
+	}
+	use(held[0], http.StatusOK)
+	wantStatus(t, "a mistake", b.post("/settings/password", "current", "wrong password", "password", testPassword, "tokens", "revoke"),
+		http.StatusUnprocessableEntity)
+	use(held[1], http.StatusOK)
+	if flash := change("a better password", testPassword, "tokens", "revoke"); !strings.Contains(flash, "tokens of yours that are revoked: 2") {
+		t.Errorf("with tokens revoked the page says %q", flash)
+	}
+	use(held[0], http.StatusUnauthorized)
+	use(held[1], http.StatusUnauthorized)
+	use(othersToken, http.StatusOK)
+	if flash := change(testPassword, "a better password"); strings.Contains(flash, "token") {
+		t.Errorf("without tokens the page says %q", flash)
+	}
+}
+
 // Guessing the old password in the settings counts like guessing it at the login.
 func TestChangePasswordIsLimited(t *testing.T) {
 	s := newSite(t)

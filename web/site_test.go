@@ -106,9 +106,11 @@ func (s *site) user(admin bool) hook.User {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if u.SessionEpoch, err = s.store.SetPassword(context.Background(), u.ID, phc); err != nil {
+	changed, err := s.store.SetPassword(context.Background(), u.ID, phc, false)
+	if err != nil {
 		s.t.Fatal(err)
 	}
+	u.SessionEpoch = changed.Epoch
 	return u
 }
 

@@ -220,6 +220,35 @@ func TestUserPasswd(t *testing.T) {
 	in.fails(exitUsage, "at least 10 characters", "", "user", "passwd", u.Email, "--password-stdin")
 }
 
+// TestUserPasswdAndTokens: API tokens outlive a password, which is said, unless they are to go with it.
+func TestUserPasswdAndTokens(t *testing.T) {
+	in, s := newInstance(t)
+	u := storetest.User(t, s, true)
+	hash := auth.HashToken("from-the-environment-24-characters")
+	if err := s.SetEnvToken(t.Context(), u.ID, &hash, "ters"); err != nil {
+		t.Fatal(err)
+	}
+	in.must("", "token", "add", "ci", "--user", u.Email)
+	left := func() int {
+		tokens, err := s.Tokens(t.Context(), hook.System)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(tokens)
+	}
+	out := in.must(goodPassword, "user", "passwd", u.Email, "--password-stdin")
+	if !strings.Contains(out, "stay valid: 2") || !strings.Contains(out, "--revoke-tokens") || left() != 2 {
+		t.Errorf("%d tokens are left, told was %q", left(), out)
+	}
+	status, out, stderr := in.run(goodPassword, "user", "passwd", u.Email, "--password-stdin", "--revoke-tokens")
+	if status != exitDone || !strings.Contains(out, "revoked: 2") || !strings.Contains(stderr, "HOOKKEEPER_API_TOKEN") || left() != 0 {
+		t.Errorf("status %d, %d tokens are left, told was %q and %q", status, left(), out, stderr)
+	}
+	if out := in.must(goodPassword, "user", "passwd", u.Email, "--password-stdin"); strings.Contains(out, "token") {
+		t.Errorf("without tokens it says %q", out)
+	}
+}
+
 func TestUserDelete(t *testing.T) {
 	in, s := newInstance(t)
 	ctx := t.Context()

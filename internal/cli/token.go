@@ -86,6 +86,9 @@ func tokensJSON(tokens []hook.Token) []tokenJSON {
 	return items
 }
 
+const envTokenComesBack = "The one from the environment comes back when the server starts again, unless HOOKKEEPER_API_TOKEN is " +
+	"changed or removed."
+
 type tokenRevokeCmd struct {
 	database
 	ID string `arg:"" help:"The token's id, tok_…, as the list shows it."`
@@ -108,8 +111,7 @@ func (c *tokenRevokeCmd) Run(env *environment) error {
 		fmt.Fprintf(env.stdout, "Revoked %s.\n", c.ID)
 		for _, t := range tokens {
 			if t.ID == id && t.FromEnv {
-				fmt.Fprintln(env.stderr, "It is from the environment and comes back when the server starts again, "+
-					"unless HOOKKEEPER_API_TOKEN is changed or removed.")
+				fmt.Fprintln(env.stderr, envTokenComesBack)
 			}
 		}
 		return nil

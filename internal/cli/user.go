@@ -11,7 +11,7 @@ import (
 type userCmd struct {
 	Add    userAddCmd    `cmd:"" help:"Add a user. The password is asked for twice."`
 	List   userListCmd   `cmd:"" help:"List all users."`
-	Passwd userPasswdCmd `cmd:"" help:"Set a user's password and end all sessions."`
+	Passwd userPasswdCmd `cmd:"" help:"Set a user's password and end all sessions; API tokens stay valid unless told otherwise."`
 	Delete userDeleteCmd `cmd:"" help:"Delete a user, and say what becomes of the capture URLs."`
 }
 
@@ -103,7 +103,8 @@ func usersJSON(users []hook.User) []userJSON {
 type userPasswdCmd struct {
 	database
 	password
-	Email string `arg:"" help:"The user's e-mail address."`
+	Email        string `arg:"" help:"The user's e-mail address."`
+	RevokeTokens bool   `help:"End the user's API tokens, too."`
 }
 
 // Run sets the password.
@@ -117,12 +118,29 @@ func (c *userPasswdCmd) Run(env *environment) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.SetPassword(env.ctx, u.ID, phc); err != nil {
+		change, err := s.SetPassword(env.ctx, u.ID, phc, c.RevokeTokens)
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(env.stdout, "The password of %s is changed, and all sessions of that user have ended.\n", u.Email)
+		c.tellTokens(env, change)
 		return nil
 	})
+}
+
+// tellTokens says what the new password has meant for API tokens.
+func (c *userPasswdCmd) tellTokens(env *environment, change store.PasswordChange) {
+	switch {
+	case change.Tokens == 0:
+	case !c.RevokeTokens:
+		fmt.Fprintf(env.stdout, "API tokens of that user that stay valid: %d. To end them: hookkeeper token list, and hookkeeper token "+
+			"revoke ID; or all of them, with another password: hookkeeper user passwd %s --revoke-tokens\n", change.Tokens, c.Email)
+	default:
+		fmt.Fprintf(env.stdout, "API tokens of that user that are revoked: %d.\n", change.Tokens)
+	}
+	if c.RevokeTokens && change.EnvToken {
+		fmt.Fprintln(env.stderr, envTokenComesBack)
+	}
 }
 
 type userDeleteCmd struct {

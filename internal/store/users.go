@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,17 +81,34 @@ func (s *Store) Users(ctx context.Context) ([]hook.User, error) {
 	return queryAll(ctx, s.read, scanUser, "SELECT "+userColumns+" FROM users ORDER BY email_key")
 }
 
-// SetPassword stores the hash of a new password and ends all sessions of the user: it returns the epoch that a new
-// session must carry. Invites of the user are void from then on.
-func (s *Store) SetPassword(ctx context.Context, user hook.ID, phc string) (epoch int64, err error) {
-	err = s.do(ctx, func(tx *sql.Tx) error {
+// PasswordChange is what a new password leaves of what the user could log in with.
+type PasswordChange struct {
+	Epoch    int64 // that a new session must carry
+	Tokens   int   // API tokens of the user, which stay valid unless they were revoked with the change
+	EnvToken bool  // one of them is from the environment
+}
+
+// SetPassword stores the hash of a new password and ends all sessions of the user. Invites of the user are void from then
+// on. API tokens are credentials of their own and stay valid, unless revokeTokens.
+func (s *Store) SetPassword(ctx context.Context, user hook.ID, phc string, revokeTokens bool) (PasswordChange, error) {
+	var change PasswordChange
+	err := s.do(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM invites WHERE user_id = $1", user); err != nil {
 			return err
 		}
+		query := "SELECT from_env FROM tokens WHERE user_id = $1"
+		if revokeTokens {
+			query = "DELETE FROM tokens WHERE user_id = $1 RETURNING from_env"
+		}
+		fromEnv, err := queryAll(ctx, tx, func(row scanner) (is bool, err error) { return is, row.Scan(&is) }, query, user)
+		if err != nil {
+			return err
+		}
+		change.Tokens, change.EnvToken = len(fromEnv), slices.Contains(fromEnv, true)
 		return tx.QueryRowContext(ctx, `UPDATE users SET password_hash = $2, session_epoch = session_epoch + 1 WHERE id = $1
-			RETURNING session_epoch`, user, phc).Scan(&epoch)
+			RETURNING session_epoch`, user, phc).Scan(&change.Epoch)
 	})
-	return epoch, noRows(err, "user")
+	return change, noRows(err, "user")
 }
 
 // EndSessions ends all sessions of a user and returns the epoch that a new one must carry.

@@ -86,8 +86,9 @@ func TestEpochEndsSessions(t *testing.T) {
 	ctx := t.Context()
 	u, other := storetest.User(t, s, true), storetest.User(t, s, false)
 	must(t, s.CreateInvite(ctx, u.ID, [32]byte{1}, time.Now().Add(time.Hour)))
-	first, err := s.SetPassword(ctx, u.ID, "$argon2id$a")
+	change, err := s.SetPassword(ctx, u.ID, "$argon2id$a", false)
 	must(t, err)
+	first := change.Epoch
 	second, err := s.EndSessions(ctx, u.ID)
 	must(t, err)
 	got, err := s.User(ctx, u.ID)
@@ -99,7 +100,7 @@ func TestEpochEndsSessions(t *testing.T) {
 	untouched, err := s.User(ctx, other.ID)
 	must(t, err)
 	wantEqual(t, "another user", untouched, other)
-	wantKind(t, "the password of nobody", errOf(s.SetPassword(ctx, 1, "x")), hook.NotFound)
+	wantKind(t, "the password of nobody", errOf(s.SetPassword(ctx, 1, "x", true)), hook.NotFound)
 	wantKind(t, "the sessions of nobody", errOf(s.EndSessions(ctx, 1)), hook.NotFound)
 }
 
