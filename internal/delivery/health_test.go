@@ -29,6 +29,16 @@ func down() hook.Health {
 // started.
 func withHealth(t *testing.T, health hook.Health, target string, n int, change ...func(*hook.Subscription)) (*house, hook.Subscription, []hook.ID) {
 	t.Helper()
+	text, err := json.Marshal(health)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return withStats(t, "health = $1", string(text), target, n, change...)
+}
+
+// withStats is withHealth for another column of subscription_stats.
+func withStats(t *testing.T, set string, value any, target string, n int, change ...func(*hook.Subscription)) (*house, hook.Subscription, []hook.ID) {
+	t.Helper()
 	path, key := filepath.Join(t.TempDir(), "hookkeeper.db"), seal.NewKey()
 	before, err := store.Open(t.Context(), store.Options{Path: path, Key: key})
 	if err != nil {
@@ -49,24 +59,21 @@ func withHealth(t *testing.T, health hook.Health, target string, n int, change .
 	if err := before.Close(); err != nil {
 		t.Fatal(err)
 	}
-	setHealth(t, path, sub.ID, health)
+	exec(t, path, "UPDATE subscription_stats SET "+set+" WHERE subscription_id = $2", value, sub.ID)
 	h := openHouse(t, store.Options{Path: path, Key: key})
 	h.url = u
 	return h, sub, requests
 }
 
-func setHealth(t *testing.T, path string, sub hook.ID, health hook.Health) {
+// exec changes a database that nobody has open.
+func exec(t *testing.T, path, query string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	text, err := json.Marshal(health)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("UPDATE subscription_stats SET health = $1 WHERE subscription_id = $2", string(text), sub); err != nil {
+	if _, err := db.Exec(query, args...); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -128,17 +128,14 @@ func (w *Worker) rest(ctx context.Context, d time.Duration) bool {
 
 // wakeAll looks at every subscription that has something unfinished.
 func (w *Worker) wakeAll(ctx context.Context) {
-	all, err := w.Store.Subscriptions(ctx, hook.System, store.SubscriptionPage{})
+	all, err := w.Store.Queues(ctx)
 	if err != nil {
-		w.Log.Warn("reading the subscriptions failed", "error", err)
+		w.Log.Warn("reading which subscriptions have something unfinished failed", "error", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.woken[0] = struct{}{}
-	for _, sub := range all {
-		if sub.Counts.Unfinished > 0 {
-			w.woken[sub.ID] = struct{}{}
-		}
+	for _, id := range all {
+		w.woken[id] = struct{}{}
 	}
 }
 

@@ -229,3 +229,42 @@ func TestDelivered(t *testing.T) {
 	}
 	wantEqual(t, "counts", after.Counts, hook.DeliveryCounts{Succeeded: 1, Attempts: 1})
 }
+
+// TestWrongCountHoldsNothing: what is in a queue is found at the start, whatever its subscription counts, and upkeep mends that.
+func TestWrongCountHoldsNothing(t *testing.T) {
+	t.Parallel()
+	target := newSink(t, status(200))
+	h, sub, requests := withStats(t, "unfinished = $1", 0, target.URL, 1)
+	h.start()
+	h.wait(requests[0], hook.Succeeded)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- h.store.Run(ctx) }()
+	h.waitCount(sub.ID, 0)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// waitCount waits until a subscription counts so many unfinished deliveries.
+func (h *house) waitCount(sub hook.ID, want int64) {
+	h.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	patience := time.After(10 * time.Second)
+	for {
+		status, err := h.store.Subscription(context.Background(), hook.System, sub)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if status.Counts.Unfinished == want {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			h.t.Fatalf("the subscription counts %+v", status.Counts)
+		}
+	}
+}

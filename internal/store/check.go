@@ -78,14 +78,25 @@ func (c checker) checkKept(ctx context.Context) ([]string, error) {
 		err := row.Scan(&id, &kept, &bytes, &requests, &stored)
 		return fmt.Sprintf("capture URL %s counts %d requests with %d bytes, and there are %d with %d",
 			id.Text(hook.CaptureURLPrefix), kept, bytes, requests, stored), err
-	}, `WITH counted AS (SELECT u.id, s.kept, s.bytes, count(r.id) AS requests, coalesce(sum(r.stored_size), 0) +
+	}, "SELECT id, kept, bytes, requests, stored "+wrongKept)
+}
+
+// wrongKept and wrongUnfinished are the capture URLs and subscriptions whose counts are not what there is.
+const (
+	wrongKept = `FROM (SELECT u.id, s.kept, s.bytes, s.cleared_up_to, count(r.id) AS requests, coalesce(sum(r.stored_size), 0) +
 				coalesce((SELECT sum(d.size) FROM requests q JOIN deliveries d ON d.request_id = q.id
 					WHERE q.capture_url_id = u.id AND q.id > s.cleared_up_to), 0) AS stored
 			FROM capture_urls u JOIN capture_url_stats s ON s.capture_url_id = u.id
 				LEFT JOIN requests r ON r.capture_url_id = u.id AND r.id > s.cleared_up_to
 			WHERE u.deleted_at IS NULL GROUP BY u.id)
-		SELECT id, kept, bytes, requests, stored FROM counted WHERE kept <> requests OR bytes <> stored`)
-}
+		WHERE kept <> requests OR bytes <> stored`
+	wrongUnfinished = `FROM (SELECT b.id, s.unfinished, s.discarded_up_to, (SELECT count(*) FROM deliveries d
+				WHERE d.subscription_id = b.id AND d.state < 2 AND d.id > s.discarded_up_to) AS queued
+			FROM subscriptions b JOIN subscription_stats s ON s.subscription_id = b.id
+				JOIN capture_urls u ON u.id = b.capture_url_id
+			WHERE b.deleted_at IS NULL AND u.deleted_at IS NULL)
+		WHERE unfinished <> queued`
+)
 
 // checkUnfinished compares what subscriptions count with what is in their queues.
 func (c checker) checkUnfinished(ctx context.Context) ([]string, error) {
@@ -95,12 +106,7 @@ func (c checker) checkUnfinished(ctx context.Context) ([]string, error) {
 		err := row.Scan(&id, &counted, &queued)
 		return fmt.Sprintf("subscription %s counts %d unfinished deliveries, and there are %d",
 			id.Text(hook.SubscriptionPrefix), counted, queued), err
-	}, `WITH counted AS (SELECT b.id, s.unfinished, (SELECT count(*) FROM deliveries d WHERE d.subscription_id = b.id AND
-				d.state < 2 AND d.id > s.discarded_up_to) AS queued
-			FROM subscriptions b JOIN subscription_stats s ON s.subscription_id = b.id
-				JOIN capture_urls u ON u.id = b.capture_url_id
-			WHERE b.deleted_at IS NULL AND u.deleted_at IS NULL)
-		SELECT id, unfinished, queued FROM counted WHERE unfinished <> queued`)
+	}, "SELECT id, unfinished, queued "+wrongUnfinished)
 }
 
 // checkOrphans looks for unfinished deliveries without a request, which could never be sent, and attempts without a delivery.

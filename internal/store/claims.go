@@ -143,6 +143,18 @@ func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
 	return f, err
 }
 
+// Queues returns the subscriptions that have something unfinished, 0 among them for resends to typed URLs. The rows are asked,
+// not the counts, and each step looks for the next subscription, however many deliveries one holds.
+func (s *Store) Queues(ctx context.Context) ([]hook.ID, error) {
+	return queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+		`WITH RECURSIVE queue (id) AS (
+			SELECT min(subscription_id) FROM deliveries WHERE state < 2
+			UNION ALL
+			SELECT (SELECT min(subscription_id) FROM deliveries WHERE state < 2 AND subscription_id > queue.id) FROM queue
+				WHERE queue.id IS NOT NULL)
+		SELECT id FROM queue WHERE id IS NOT NULL`)
+}
+
 func (s *Store) discardedUpTo(subscription hook.ID) hook.ID {
 	if e := s.urls.load().subs[subscription]; e != nil {
 		return e.getStatus().discarded
@@ -182,10 +194,11 @@ func (s *Store) NextProbe(ctx context.Context, subscription hook.ID, turn ProbeT
 			due = math.MaxInt64
 		}
 	}
-	found, err := queryAll(ctx, s.read, scanClaim, query, subscription, due, id)
+	discarded := s.discardedUpTo(subscription)
+	found, err := queryAll(ctx, s.read, scanClaim, query, subscription, due, id, discarded)
 	if err == nil && len(found) == 0 { // everything has had its turn: again from the oldest
 		turn = ProbeTurn{}
-		found, err = queryAll(ctx, s.read, scanClaim, oldestBehind, subscription, 0, 0)
+		found, err = queryAll(ctx, s.read, scanClaim, oldestBehind, subscription, 0, 0, discarded)
 	}
 	if err != nil || len(found) == 0 {
 		return nil, ProbeTurn{}, err
@@ -202,9 +215,9 @@ func (s *Store) NextProbe(ctx context.Context, subscription hook.ID, turn ProbeT
 
 const (
 	oldestBehind = "SELECT " + claimColumns + ` FROM deliveries d
-		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) > ($2, $3) ORDER BY d.due_at, d.id LIMIT 1`
+		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) > ($2, $3) AND d.id > $4 ORDER BY d.due_at, d.id LIMIT 1`
 	newestBefore = "SELECT " + claimColumns + ` FROM deliveries d
-		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) < ($2, $3) ORDER BY d.due_at DESC, d.id DESC LIMIT 1`
+		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) < ($2, $3) AND d.id > $4 ORDER BY d.due_at DESC, d.id DESC LIMIT 1`
 )
 
 // nextDue returns when the first delivery behind now is due, zero when there is none.
@@ -325,6 +338,9 @@ func (b *batch) status(e *subEntry) *subStatus {
 }
 
 func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
+	if b.s.discarded(&c.Delivery) || b.s.gone(&c.Delivery) {
+		return false, nil
+	}
 	c.Lease = b.s.leases.Add(1)
 	result, err := b.s.writer.stmt.lease.ExecContext(ctx, c.ID, c.Lease)
 	if err != nil {
@@ -335,9 +351,12 @@ func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
 }
 
 // record stores a result. One that comes under an old lease, or for a delivery that was cancelled meanwhile, leaves its
-// attempt and changes nothing else; of a delivery that is gone it leaves nothing.
+// attempt and changes nothing else; of a delivery that is gone, or whose request is, it leaves nothing.
 func (b *batch) record(ctx context.Context, r Result) error {
 	c := &r.Claim
+	if b.s.gone(&c.Delivery) {
+		return nil
+	}
 	var attempt attemptRow
 	size := int64(0)
 	if r.Attempt != nil {
@@ -369,30 +388,38 @@ func (b *batch) record(ctx context.Context, r Result) error {
 }
 
 // finish writes the next state of a delivery. changed is false when the result came too late for that, known when there is
-// no such delivery any more.
+// no such delivery any more, or only to say that retention cancelled it.
 func (b *batch) finish(ctx context.Context, r *Result, size int64) (changed, known bool, err error) {
+	if changed, err = b.move(ctx, r, size); changed || err != nil {
+		return changed, changed, err
+	}
 	c := &r.Claim
-	moves := r.Next.State == hook.Waiting && !r.Probe && !b.ordered(c.SubscriptionID)
-	result, err := b.s.writer.stmt.finish.ExecContext(ctx, c.ID, c.Lease, int(r.Next.State), r.Next.Reason, micros(r.Next.At), c.Used,
-		c.AttemptCount, c.LastStatus, size, moves)
+	result, err := b.tx.ExecContext(ctx, `UPDATE deliveries SET size = size + $2, attempt_count = max(attempt_count, $3)
+		WHERE id = $1 AND EXISTS (SELECT 1 FROM requests r WHERE r.id = request_id)`, c.ID, size, c.AttemptCount)
 	if err != nil {
 		return false, false, err
 	}
 	n, err := result.RowsAffected()
-	if err != nil {
-		return false, false, err
-	}
-	if n == 1 {
-		b.tell(c, r.Next.State)
-		return true, true, nil
-	}
-	result, err = b.tx.ExecContext(ctx, "UPDATE deliveries SET size = size + $2, attempt_count = max(attempt_count, $3) WHERE id = $1",
-		c.ID, size, c.AttemptCount)
-	if err != nil {
-		return false, false, err
-	}
-	n, err = result.RowsAffected()
 	return false, n == 1, err
+}
+
+// move writes the next state of a delivery that is still to be had under the lease of the result.
+func (b *batch) move(ctx context.Context, r *Result, size int64) (moved bool, err error) {
+	c := &r.Claim
+	if b.s.discarded(&c.Delivery) {
+		return false, nil
+	}
+	moves := r.Next.State == hook.Waiting && !r.Probe && !b.ordered(c.SubscriptionID)
+	result, err := b.s.writer.stmt.finish.ExecContext(ctx, c.ID, c.Lease, int(r.Next.State), r.Next.Reason, micros(r.Next.At), c.Used,
+		c.AttemptCount, c.LastStatus, size, moves)
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	if n == 1 && err == nil {
+		b.tell(c, r.Next.State)
+	}
+	return n == 1, err
 }
 
 // judge notes what a result says about the subscription's target.

@@ -38,3 +38,12 @@ var SetBack = setBack
 
 // RemoveOldCopies does at once what Run does from time to time.
 func (s *Store) RemoveOldCopies() error { return removeOldCopies(s.opts.Path) }
+
+// Settle does at once what Run does from time to time.
+func (s *Store) Settle(ctx context.Context) error { return s.settle(ctx) }
+
+// Recount does at once what Run does when it starts.
+func (s *Store) Recount(ctx context.Context) error { return s.recount(ctx) }
+
+// NewestTurn begins with the newest delivery.
+var NewestTurn = ProbeTurn{newest: true}

@@ -210,12 +210,11 @@ func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID,
 	var unfinished int64
 	for _, d := range all {
 		freed += d.size
-		e := s.urls.load().subs[d.sub]
-		if !d.unfinished || e == nil && d.sub != 0 || e != nil && d.id <= e.getStatus().discarded {
+		if !d.unfinished || s.discarded(&hook.Delivery{ID: d.id, SubscriptionID: d.sub}) {
 			continue
 		}
 		unfinished++
-		if e != nil {
+		if e := s.urls.load().subs[d.sub]; e != nil {
 			if err := cancelled.add(ctx, tx, e); err != nil {
 				return 0, err
 			}

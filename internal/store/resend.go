@@ -225,6 +225,9 @@ func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string,
 	b := s.newBatch()
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		b.tx = tx
+		if s.discarded(&d) || s.gone(&d) {
+			return hook.Errorf(hook.Conflict, "This delivery is %s already.", hook.Cancelled)
+		}
 		result, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = $2, reason = $3, lease = 0, next_at = 0
 			WHERE id = $1 AND state < 2`, id, int(hook.Cancelled), reason)
 		if err != nil {
@@ -238,7 +241,7 @@ func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string,
 			return hook.Errorf(hook.Conflict, "This delivery is %s already.", d.State)
 		}
 		c := Claim{Delivery: d}
-		if e := s.urls.load().subs[d.SubscriptionID]; e != nil && d.ID > e.getStatus().discarded {
+		if e := s.urls.load().subs[d.SubscriptionID]; e != nil {
 			b.count(e, Result{Next: hook.Next{State: hook.Cancelled}}, true)
 		}
 		b.tell(&c, hook.Cancelled)

@@ -157,13 +157,14 @@ func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bo
 	return err == nil, err
 }
 
-// cancelByRetention ends the unfinished deliveries of a request.
+// cancelByRetention ends the unfinished deliveries of a request. Those that were discarded are counted already.
 func (w *writer) cancelByRetention(ctx context.Context, t *touched, request hook.ID) error {
-	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (d hook.Delivery, err error) { return d, row.Scan(&d.ID, &d.SubscriptionID) },
 		`UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0 WHERE request_id = $1 AND state < 2
-		RETURNING subscription_id`, request, byRetention)
-	for _, id := range cancelled {
-		if e := w.s.urls.load().subs[id]; e != nil && err == nil {
+		RETURNING id, subscription_id`, request, byRetention)
+	for i := range cancelled {
+		d := &cancelled[i]
+		if e := w.s.urls.load().subs[d.SubscriptionID]; e != nil && !w.s.discarded(d) && err == nil {
 			err = t.expired.add(ctx, w.conn, e)
 		}
 	}

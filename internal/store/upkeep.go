@@ -24,7 +24,13 @@ const (
 // captures.
 func (s *Store) Run(ctx context.Context) error {
 	sound := make(chan bool, 1)
-	go func() { sound <- s.checkAfterCrash(ctx) }()
+	go func() {
+		ok := s.checkAfterCrash(ctx)
+		if ok {
+			s.warn("counting again", s.recount(ctx))
+		}
+		sound <- ok
+	}()
 	defer func() {
 		if <-sound {
 			s.warn("noting the stop", s.setCleanStop(context.WithoutCancel(ctx), true))

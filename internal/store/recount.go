@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+)
+
+// miscount says what to add to counts that are not what there is. It holds as long as its mark stays: whatever is done
+// meanwhile moves both sides by the same, only discarding or clearing starts afresh.
+type miscount struct {
+	id, mark    hook.ID
+	kept, bytes int64 // of a capture URL; a subscription has the first only
+}
+
+// recount mends counts that an earlier version left wrong. Unfinished deliveries are counted with each start: what is wrong there
+// deletes a subscription that still holds some. Bytes take reading every row, and that is done once in the life of a database.
+func (s *Store) recount(ctx context.Context) error {
+	wrong, err := s.miscounts(ctx, "SELECT id, discarded_up_to, queued - unfinished, 0 "+wrongUnfinished)
+	for _, m := range wrong {
+		if err == nil {
+			err = s.mendUnfinished(ctx, m)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	done, err := queryOne(ctx, s.read, "note", func(row scanner) (done bool, err error) { return done, row.Scan(&done) },
+		"SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'recounted')")
+	if err != nil || done {
+		return err
+	}
+	wrong, err = s.miscounts(ctx, "SELECT id, cleared_up_to, requests - kept, stored - bytes "+wrongKept)
+	for _, m := range wrong {
+		if err == nil {
+			err = s.mendKept(ctx, m)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('recounted', 1) ON CONFLICT DO NOTHING")
+		return err
+	})
+}
+
+// miscounts reads without the limit of time that other queries have.
+func (s *Store) miscounts(ctx context.Context, query string) (wrong []miscount, err error) {
+	rows, err := s.read.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var m miscount
+		if err := rows.Scan(&m.id, &m.mark, &m.kept, &m.bytes); err != nil {
+			return nil, err
+		}
+		wrong = append(wrong, m)
+	}
+	return wrong, rows.Err()
+}
+
+func (s *Store) mendUnfinished(ctx context.Context, m miscount) error {
+	e := s.urls.load().subs[m.id]
+	if e == nil {
+		return nil
+	}
+	var status subStatus
+	return s.do(ctx, func(tx *sql.Tx) error {
+		if status = e.getStatus(); status.discarded != m.mark {
+			return nil
+		}
+		status.counts.Unfinished += m.kept
+		s.log.Warn("unfinished deliveries were counted wrong: mended", "subscription", m.id.Text(hook.SubscriptionPrefix), "by", m.kept)
+		return saveStatus(ctx, tx, m.id, &status)
+	}, func() { e.setStatus(status) })
+}
+
+func (s *Store) mendKept(ctx context.Context, m miscount) error {
+	u := s.urls.load().byID[m.id]
+	if u == nil {
+		return nil
+	}
+	var stats hook.Stats
+	return s.do(ctx, func(tx *sql.Tx) error {
+		if stats = u.getStats(); u.clearedUpTo() != m.mark {
+			return nil
+		}
+		stats.Kept += m.kept
+		stats.Bytes += m.bytes
+		s.log.Warn("what a capture URL keeps was counted wrong: mended", "capture_url", m.id.Text(hook.CaptureURLPrefix),
+			"requests", m.kept, "bytes", m.bytes)
+		return saveStats(ctx, tx, m.id, stats)
+	}, func() { u.setStats(stats) })
+}

@@ -1,0 +1,63 @@
+package store_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// TestWrongCountsAreMended starts a server on counts as results that came behind a discard once left them.
+func TestWrongCountsAreMended(t *testing.T) {
+	path, key := newPath(t), seal.NewKey()
+	s := storetest.Open(t, store.Options{Path: path, Key: key})
+	u := storetest.CaptureURL(t, s)
+	sub, sound := storetest.Subscription(t, s, u.ID), storetest.Subscription(t, s, u.ID)
+	waiting := route(t, s, u.ID, sub.ID)
+	route(t, s, u.ID, sound.ID)
+	before := stats(t, s, u.ID).Bytes
+	closeStore(t, s)
+	db := openRaw(t, path)
+	exec(t, db, "UPDATE subscription_stats SET unfinished = -2 WHERE subscription_id = $1", sub.ID)
+	exec(t, db, "UPDATE capture_url_stats SET bytes = bytes + 1374")
+	must(t, db.Close())
+
+	var log bytes.Buffer
+	s = storetest.Open(t, store.Options{Path: path, Key: key, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	queues, err := s.Queues(t.Context())
+	must(t, err)
+	wantEqual(t, "queues with something in them", queues, []hook.ID{sub.ID, sound.ID})
+	must(t, s.Recount(t.Context()))
+	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 1})
+	wantEqual(t, "bytes", stats(t, s, u.ID).Bytes, before)
+	wantCounts(t, s, u.ID)
+	wantEqual(t, "told", strings.Count(log.String(), "counted wrong: mended"), 2)
+	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	wantEqual(t, "due", got, []hook.ID{waiting})
+	wantKind(t, "deleting it", s.DeleteSubscription(t.Context(), hook.System, sub.ID, false), hook.Conflict)
+	log.Reset()
+	must(t, s.Recount(t.Context()))
+	wantEqual(t, "told again", log.String(), "")
+}
+
+// TestDiscardedIsNoProbe: a target that is down is not tried with what was discarded.
+func TestDiscardedIsNoProbe(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	route(t, s, u.ID, sub.ID)
+	_, err := s.DiscardHeld(t.Context(), hook.System, sub.ID, "discarded")
+	must(t, err)
+	for _, turn := range []store.ProbeTurn{{}, store.NewestTurn} {
+		c, _, err := s.NextProbe(t.Context(), sub.ID, turn)
+		must(t, err)
+		if c != nil {
+			t.Errorf("the target is tried with %+v", c)
+		}
+	}
+}
