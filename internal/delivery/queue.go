@@ -95,11 +95,13 @@ func (q *queue) held() bool {
 
 func (q *queue) down() bool { return q.sub != nil && q.sub.Health.Down() }
 
+func (q *queue) discarded(id hook.ID) bool { return q.sub != nil && id <= q.sub.Discarded }
+
 // giveBack returns what was claimed and is not to be sent any more.
 func (q *queue) giveBack() (back []store.Claim) {
 	keep := q.ready[:0]
 	for _, c := range q.ready {
-		if q.held() || q.down() && c.ID != q.probe && !q.sub.SendsAnyway(&c.Delivery) {
+		if q.held() || q.discarded(c.ID) || q.down() && c.ID != q.probe && !q.sub.SendsAnyway(&c.Delivery) {
 			back = append(back, c)
 		} else {
 			keep = append(keep, c)

@@ -299,14 +299,25 @@ func (w *Worker) resume(q *queue) {
 	w.pump(q)
 }
 
-// deliver makes one attempt and hands in what came of it.
+// deliver makes one attempt and hands in what came of it, or gives back what is not to be sent any more.
 func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
-	result := w.attempt(w.sendCtx, sub, c)
+	begun, err := w.Store.Begin(w.sendCtx, &c)
+	var result store.Result
+	if begun {
+		result = w.attempt(w.sendCtx, sub, c)
+	} else if err != nil {
+		w.Log.Warn("reading a delivery failed: it is put off", "delivery", c.ID.Text(hook.DeliveryPrefix), "error", err)
+	}
 	w.mu.Lock()
 	q.sending--
 	w.sending--
 	w.bytes -= c.BodySize
-	w.results = append(w.results, result)
+	if begun {
+		w.results = append(w.results, result)
+	} else {
+		w.release = append(w.release, c)
+		q.look = true
+	}
 	w.pump(q)
 	blocked := w.blocked
 	w.blocked = nil

@@ -23,6 +23,7 @@ import (
 // house is a store with a worker on it.
 type house struct {
 	t       testing.TB
+	path    string // of the database, "" when the store chose it
 	store   *store.Store
 	worker  *delivery.Worker
 	url     hook.CaptureURL
@@ -44,7 +45,7 @@ func newHouse(t testing.TB, opts store.Options) *house {
 // openHouse makes a worker that has not been started.
 func openHouse(t testing.TB, opts store.Options) *house {
 	t.Helper()
-	h := &house{t: t, changes: make(chan store.Changed, 100), news: make(chan hook.DeliveryNews, 10_000)}
+	h := &house{t: t, path: opts.Path, changes: make(chan store.Changed, 100), news: make(chan hook.DeliveryNews, 10_000)}
 	var worker *delivery.Worker
 	opts.OnQueue = func(ids []hook.ID) { worker.Notify(ids) }
 	opts.OnDelivery = func(news []hook.DeliveryNews) {

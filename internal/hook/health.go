@@ -106,6 +106,8 @@ type SubscriptionStatus struct {
 	Health Health
 	Counts DeliveryCounts
 	Hour   [60]Minute // the last hour, the current minute last
+
+	Discarded ID // unfinished deliveries up to this one are cancelled
 }
 
 // InTrouble reports whether somebody should look: the subscription is disabled, or its target is down.

@@ -24,6 +24,7 @@ type Claim struct {
 	Interrupted bool  // a process that died was sending it: nobody knows how that ended
 	BodySize    int64 // of the request; below 0 when it is gone
 	dueAt       int64
+	seen        int64 // of Store.calledOff, when it was leased
 }
 
 // Queue says what to claim of a subscription.
@@ -290,7 +291,7 @@ func (s *Store) Record(ctx context.Context, turn Turn) (Recorded, error) {
 			}
 		}
 		return b.save(ctx)
-	}, b.apply)
+	}, b.apply, func() { s.underWay.end(turn.Results) })
 	if err != nil {
 		return Recorded{}, err
 	}
@@ -341,7 +342,7 @@ func (b *batch) lease(ctx context.Context, c *Claim) (bool, error) {
 	if b.s.discarded(&c.Delivery) || b.s.gone(&c.Delivery) {
 		return false, nil
 	}
-	c.Lease = b.s.leases.Add(1)
+	c.Lease, c.seen = b.s.leases.Add(1), b.s.calledOff.Load()
 	result, err := b.s.writer.stmt.lease.ExecContext(ctx, c.ID, c.Lease)
 	if err != nil {
 		return false, err

@@ -51,7 +51,7 @@ func (s *Store) derive(d *hook.Delivery, lease int64) {
 		d.State, d.Reason = hook.Cancelled, "the subscription was deleted"
 	case e != nil && d.ID <= e.getStatus().discarded:
 		d.State, d.Reason = hook.Cancelled, e.getStatus().reason
-	case s.ownLease(lease):
+	case s.underWay.has(lease):
 		d.State = hook.Sending
 	case e != nil:
 		status := e.withStatus()
@@ -63,9 +63,6 @@ func (s *Store) derive(d *hook.Delivery, lease int64) {
 		d.NextAt = time.Time{}
 	}
 }
-
-// ownLease reports whether a lease was given by this process: one of a process that died means nothing.
-func (s *Store) ownLease(lease int64) bool { return lease > s.firstLease && lease <= s.leases.Load() }
 
 // DeliveryPage cuts a page out of the deliveries that an actor may see. Of Request, Subscription and CaptureURL one is
 // enough.

@@ -195,7 +195,7 @@ func (e *subEntry) queued(n int64) {
 func (e *subEntry) withStatus() hook.SubscriptionStatus {
 	status := e.getStatus()
 	return hook.SubscriptionStatus{
-		Subscription: *e.get(), Health: status.health, Counts: status.counts, Hour: status.hour.at(time.Now()),
+		Subscription: *e.get(), Health: status.health, Counts: status.counts, Hour: status.hour.at(time.Now()), Discarded: status.discarded,
 	}
 }
 

@@ -208,7 +208,7 @@ func (s *Store) cancelReplayed(ctx context.Context, r *hook.Replay, reason strin
 			b.tell(&found[i], hook.Cancelled)
 		}
 		return b.save(ctx)
-	}, b.apply)
+	}, b.apply, func() { s.calledOff.Add(1) })
 	s.tellQueue(r.SubscriptionID)
 	return more, err
 }

@@ -189,6 +189,7 @@ func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID,
 		stats.Bytes -= size + freed
 		return saveStats(ctx, tx, u.id, stats)
 	}, func() {
+		s.calledOff.Add(1)
 		u.setStats(stats)
 		cancelled.apply()
 	})

@@ -247,6 +247,7 @@ func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string,
 		b.tell(&c, hook.Cancelled)
 		return b.save(ctx)
 	}, func() {
+		s.calledOff.Add(1)
 		b.apply()
 		s.tellQueue(d.SubscriptionID)
 	})

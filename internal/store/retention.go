@@ -215,6 +215,7 @@ func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err erro
 		more = looked == purgeBatch && (t.held != 0 || before != t.stats.Kept)
 		return saveStats(ctx, tx, u.id, t.stats)
 	}, func() {
+		s.calledOff.Add(1)
 		u.setStats(t.stats)
 		t.expired.apply()
 	})

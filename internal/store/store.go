@@ -67,12 +67,13 @@ type Store struct {
 	urls   index
 	ids    hook.IDs // of everything but requests and their deliveries; see newID
 	// leases is the last lease that was given, on the writer's goroutine. It starts anywhere, so that a lease of another
-	// process is none of ours: those are above firstLease.
-	leases     atomic.Int64
-	firstLease int64
-	disk       diskGuard
-	health     atomic.Pointer[string] // why nothing can be written, "" when it can
-	damaged    atomic.Pointer[string] // what the check after a crash found; nil when nothing
+	// process is none of ours.
+	leases    atomic.Int64
+	underWay  underWay
+	calledOff atomic.Int64 // counts the transactions that cancelled or removed single unfinished deliveries; see Begin
+	disk      diskGuard
+	health    atomic.Pointer[string] // why nothing can be written, "" when it can
+	damaged   atomic.Pointer[string] // what the check after a crash found; nil when nothing
 }
 
 // Open opens the database, makes or upgrades its schema and starts the writer. Run does the upkeep; Close ends it all.
@@ -94,8 +95,8 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	if err := createPrivately(opts.Path); err != nil {
 		return nil, err
 	}
-	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), firstLease: rand.Int64N(1 << 62)}
-	s.leases.Store(s.firstLease)
+	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve)}
+	s.leases.Store(rand.Int64N(1 << 62))
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ func (s *Store) noticeOthers(ctx context.Context) error {
 		}
 		changed, deleted = differences(before, s.urls.load().fields())
 		s.writer.version, noticed = version, true
+		s.calledOff.Add(1)
 		return nil
 	})
 	if noticed && s.opts.OnOutsideChange != nil {
