@@ -114,7 +114,8 @@ func (w *writer) open(ctx context.Context) error {
 	return nil
 }
 
-// prepare takes the connection for good and reads where the request ids have got to.
+// prepare takes the connection for good and reads where the ids of requests and deliveries have got to. What was discarded is
+// known by its ids, also when its rows are gone: a new delivery must not be among it.
 func (w *writer) prepare(ctx context.Context) error {
 	conn, err := w.db.Conn(ctx)
 	if err != nil {
@@ -126,7 +127,9 @@ func (w *writer) prepare(ctx context.Context) error {
 		return err
 	}
 	w.ids.Advance(last)
-	if err := conn.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM deliveries").Scan(&last); err != nil {
+	err = conn.QueryRowContext(ctx, `SELECT max(coalesce((SELECT max(id) FROM deliveries), 0),
+		coalesce((SELECT max(discarded_up_to) FROM subscription_stats), 0))`).Scan(&last)
+	if err != nil {
 		return err
 	}
 	w.deliveryIDs.Advance(last)

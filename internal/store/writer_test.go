@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
@@ -398,4 +399,25 @@ func TestWriterSettings(t *testing.T) {
 			t.Errorf("PRAGMA %s is %v, want %s", pragma, got, want)
 		}
 	}
+}
+
+// TestDiscardedNeverComesBack starts the server with a clock that was set back, on a database in which what was discarded is gone
+// with its rows: what is captured then is not among what was discarded.
+func TestDiscardedNeverComesBack(t *testing.T) {
+	path, key := newPath(t), seal.NewKey()
+	s := storetest.Open(t, store.Options{Path: path, Key: key})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	ahead := storetest.Routed(u.ID, 10, sub.ID)
+	ahead.ReceivedAt = time.Now().Add(time.Hour)
+	must(t, s.Capture(ahead))
+	_, err := s.ClearRequests(t.Context(), hook.System, u.ID, true)
+	must(t, err)
+	purge(t, s)
+	wantEqual(t, "rows", number(t, s, "SELECT count(*) FROM deliveries"), 0)
+	closeStore(t, s)
+	s = storetest.Open(t, store.Options{Path: path, Key: key})
+	r := route(t, s, u.ID, sub.ID)
+	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	wantEqual(t, "due", got, []hook.ID{r})
 }
