@@ -91,8 +91,11 @@ func (s *Server) ownURL(r *http.Request, title string) (templates.Page, template
 	page.Crumbs = []templates.Crumb{home, {Name: u.Name, Path: urlPath(id)}, {Name: title}}
 	page.Title = title + " · " + u.Name
 	item, err := s.urlItem(r.Context(), actor(r), page, u)
-	item.Unfinished = s.Store.UnfinishedOf(id)
+	if err != nil {
+		return page, item, err
+	}
 	item.Full = s.Store.Full(id)
+	item.Unfinished, err = s.Store.Unfinished(r.Context(), id)
 	return page, item, err
 }
 

@@ -236,13 +236,14 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 // number of unfinished deliveries unless cancel says that this is meant. The slug stays reserved for its owner.
 func (s *Store) DeleteCaptureURL(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
 	return s.do(ctx, func(tx *sql.Tx) error {
-		if _, err := s.visible(actor, id); err != nil {
+		u, err := s.visible(actor, id)
+		if err != nil {
 			return err
 		}
-		if n := s.UnfinishedOf(id); n > 0 && !cancel {
-			return unfinishedConflict(n)
+		if n, err := s.unfinished(ctx, tx, u); err != nil || n > 0 && !cancel {
+			return cmpErr(err, unfinishedConflict(n))
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE capture_urls SET deleted_at = $2 WHERE id = $1", id, time.Now().UnixMicro())
+		_, err = tx.ExecContext(ctx, "UPDATE capture_urls SET deleted_at = $2 WHERE id = $1", id, time.Now().UnixMicro())
 		return err
 	}, func() { s.urls.remove(id) })
 }

@@ -257,6 +257,25 @@ func (s *Store) UnfinishedOf(captureURL hook.ID) (n int64) {
 	return n
 }
 
+// Unfinished counts the unfinished deliveries that go with a capture URL: those of its subscriptions, and resends to typed URLs.
+func (s *Store) Unfinished(ctx context.Context, captureURL hook.ID) (int64, error) {
+	u := s.urls.load().byID[captureURL]
+	if u == nil {
+		return 0, nil
+	}
+	return s.unfinished(ctx, s.read, u)
+}
+
+func (s *Store) unfinished(ctx context.Context, from querier, u *urlEntry) (int64, error) {
+	resends, err := queryAll(ctx, from, func(row scanner) (n int64, err error) { return n, row.Scan(&n) },
+		"SELECT count(*) FROM deliveries WHERE subscription_id = 0 AND state < 2 AND capture_url_id = $1 AND request_id > $2",
+		u.id, u.clearedUpTo())
+	if err != nil {
+		return 0, err
+	}
+	return s.UnfinishedOf(u.id) + resends[0], nil
+}
+
 // discardAll cancels what the subscriptions of a capture URL hold.
 func (s *Store) discardAll(ctx context.Context, tx *sql.Tx, captureURL hook.ID, reason string) (apply func(), err error) {
 	changed := map[*subEntry]subStatus{}
@@ -295,8 +314,8 @@ func (s *Store) ClearRequests(ctx context.Context, actor hook.Actor, captureURL 
 		if u, err = s.visible(actor, captureURL); err != nil {
 			return err
 		}
-		if n := s.UnfinishedOf(captureURL); n > 0 && !cancel {
-			return unfinishedConflict(n)
+		if n, err := s.unfinished(ctx, tx, u); err != nil || n > 0 && !cancel {
+			return cmpErr(err, unfinishedConflict(n))
 		}
 		if discarded, err = s.discardAll(ctx, tx, captureURL, "its request was deleted"); err != nil {
 			return err

@@ -217,6 +217,29 @@ func TestDeletingNamesUnfinished(t *testing.T) {
 	})
 }
 
+// TestDeletingNamesResends: what is on its way to a typed URL is named, too, when all requests or their capture URL go.
+func TestDeletingNamesResends(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u, other := storetest.CaptureURL(t, s), storetest.CaptureURL(t, s)
+	ctx := t.Context()
+	resend := func() {
+		_, err := s.Resend(ctx, hook.System, "", hook.Resend{RequestID: route(t, s, u.ID), TargetURL: "https://a.example/"})
+		must(t, err)
+	}
+	resend()
+	n, err := s.Unfinished(ctx, u.ID)
+	must(t, err)
+	wantEqual(t, "unfinished", n, int64(1))
+	wantKind(t, "all requests", errOf(s.ClearRequests(ctx, hook.System, u.ID, false)), hook.Conflict)
+	must(t, errOf(s.ClearRequests(ctx, hook.System, u.ID, true)))
+	must(t, errOf(s.ClearRequests(ctx, hook.System, u.ID, false)))
+	wantEqual(t, "claimed", len(claim(t, s, 0)), 0)
+	resend()
+	wantKind(t, "the capture URL", s.DeleteCaptureURL(ctx, hook.System, u.ID, false), hook.Conflict)
+	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
+	must(t, s.DeleteCaptureURL(ctx, hook.System, other.ID, false))
+}
+
 // upkeep runs the upkeep until something is the case.
 func upkeep(t *testing.T, s *store.Store, done func() bool) {
 	t.Helper()
