@@ -47,3 +47,5 @@ func (s *Store) Recount(ctx context.Context) error { return s.recount(ctx) }
 
 // NewestTurn begins with the newest delivery.
 var NewestTurn = ProbeTurn{newest: true}
+
+const Hurried = hurried

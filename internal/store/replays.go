@@ -164,7 +164,9 @@ func (s *Store) CancelReplay(ctx context.Context, actor hook.Actor, id hook.ID, 
 	if err != nil {
 		return r, err
 	}
+	b := s.newBatch()
 	err = s.do(ctx, func(tx *sql.Tx) error {
+		b.tx = tx
 		result, err := tx.ExecContext(ctx, "UPDATE replays SET state = $2, reason = $3, finished_at = $4 WHERE id = $1 AND state < 2 AND (state = 0 OR queued > done + failed)",
 			id, int(hook.ReplayCancelled), reason, time.Now().UnixMicro())
 		if err != nil {
@@ -173,42 +175,37 @@ func (s *Store) CancelReplay(ctx context.Context, actor hook.Actor, id hook.ID, 
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return cmpErr(err, hook.Errorf(hook.Conflict, "This replay has come to its end already."))
 		}
-		return nil
+		return b.cancelReplayed(ctx, &r, reason)
+	}, func() {
+		s.calledOff.Add(1)
+		b.apply()
+		s.tellQueue(r.SubscriptionID)
 	})
-	for more := err == nil; more && err == nil; {
-		more, err = s.cancelReplayed(ctx, &r, reason)
-	}
 	if err != nil {
 		return r, err
 	}
 	return s.Replay(ctx, actor, id)
 }
 
-// cancelReplayed cancels some of the unfinished deliveries of a replay and reports whether there may be more.
-func (s *Store) cancelReplayed(ctx context.Context, r *hook.Replay, reason string) (more bool, err error) {
-	b := s.newBatch()
-	err = s.do(ctx, func(tx *sql.Tx) error {
-		b.tx = tx
-		found, err := queryAll(ctx, tx, scanClaim, "SELECT "+claimColumns+` FROM deliveries d
-			WHERE d.subscription_id = $1 AND d.state < 2 AND d.replay_id = $2 AND d.id > $3 LIMIT $4`,
-			r.SubscriptionID, r.ID, s.discardedUpTo(r.SubscriptionID), hurried)
+// cancelReplayed cancels the unfinished deliveries of a replay, in the transaction that ends it: they are not many more than
+// hook.MaxReplayAhead.
+func (b *batch) cancelReplayed(ctx context.Context, r *hook.Replay, reason string) error {
+	found, err := queryAll(ctx, b.tx, scanClaim, "SELECT "+claimColumns+` FROM deliveries d
+		WHERE d.subscription_id = $1 AND d.state < 2 AND d.replay_id = $2 AND d.id > $3`,
+		r.SubscriptionID, r.ID, b.s.discardedUpTo(r.SubscriptionID))
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		_, err := b.tx.ExecContext(ctx, "UPDATE deliveries SET state = $2, reason = $3, lease = 0, next_at = 0 WHERE id = $1",
+			found[i].ID, int(hook.Cancelled), reason)
 		if err != nil {
 			return err
 		}
-		more = len(found) == hurried
-		for i := range found {
-			_, err := tx.ExecContext(ctx, "UPDATE deliveries SET state = $2, reason = $3, lease = 0, next_at = 0 WHERE id = $1",
-				found[i].ID, int(hook.Cancelled), reason)
-			if err != nil {
-				return err
-			}
-			if e := s.urls.load().subs[r.SubscriptionID]; e != nil {
-				b.count(e, Result{Next: hook.Next{State: hook.Cancelled}}, true)
-			}
-			b.tell(&found[i], hook.Cancelled)
+		if e := b.s.urls.load().subs[r.SubscriptionID]; e != nil {
+			b.count(e, Result{Next: hook.Next{State: hook.Cancelled}}, true)
 		}
-		return b.save(ctx)
-	}, b.apply, func() { s.calledOff.Add(1) })
-	s.tellQueue(r.SubscriptionID)
-	return more, err
+		b.tell(&found[i], hook.Cancelled)
+	}
+	return b.save(ctx)
 }
