@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"reflect"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ type owned struct {
 	subscription hook.Subscription
 	delivery     hook.ID // of request to subscription
 	token        hook.Token
+	reserved     string // the slug of a capture URL that is deleted
 }
 
 // ofActor calls each method that takes an actor on what somebody has. seen is what it gave, nil where that is only an
@@ -145,6 +147,13 @@ var ofActor = map[string]struct {
 	"RecentTargets": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.RecentTargets(ctx, actor, o.url.ID))
 	}},
+	"ReservedSlugs": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		list, err := s.ReservedSlugs(ctx, actor, "", 100)
+		return listed(list, err, func(r store.ReservedSlug) bool { return r.Slug == o.reserved })
+	}},
+	"ReleaseSlugs": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return s.ReleaseSlugs(ctx, actor, o.reserved)
+	}},
 	"Tokens": {others: true, call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		list, err := s.Tokens(ctx, actor)
 		return listed(list, err, func(t hook.Token) bool { return t.ID == o.token.ID })
@@ -184,7 +193,11 @@ func TestOnlyOwnersSee(t *testing.T) {
 				must(t, s.CreateReplay(t.Context(), hook.System, &replay))
 				o.replay = replay.ID
 				o.token = hook.Token{UserID: o.user.ID, Name: "a"}
-				must(t, s.CreateToken(t.Context(), &o.token, [32]byte{byte(o.token.UserID), byte(o.token.UserID >> 8), byte(o.token.UserID >> 20)}))
+				must(t, s.CreateToken(t.Context(), &o.token, sha256.Sum256([]byte(o.user.Email))))
+				o.reserved = o.user.ID.Text("chosen-")
+				deleted := hook.CaptureURL{OwnerID: o.user.ID, Name: "a", Slug: o.reserved}
+				must(t, s.CreateCaptureURL(t.Context(), &deleted))
+				must(t, s.DeleteCaptureURL(t.Context(), hook.System, deleted.ID, true))
 				return o
 			}
 			ann, bob, admin := own(false), own(false), own(true)
