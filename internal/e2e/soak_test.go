@@ -14,14 +14,16 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // TestSoak uses the product badly and at random for 40 seconds, or an hour with HOOKKEEPER_TEST_LONG: captures of all sizes,
-// deliveries to targets that take and that refuse, live views that come and go, lists, edits, deletions, logins, and kills.
-// Against a model of what must be there: what was acknowledged and not deleted is stored, whole, and delivered. In the last
-// third nothing is killed, and memory, descriptors and the write-ahead log stay what they are.
+// deliveries to targets that take and that refuse, live views that come and go, lists, edits, deletions, replays, queues that are
+// discarded, logins, and kills. Against a model of what must be there: what was acknowledged and not deleted is stored, whole, and
+// delivered. In the last third nothing is killed, and memory, descriptors and the write-ahead log stay what they are. At the end no
+// goroutine is left that a server which has just started does not have.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	d := 40 * time.Second
@@ -36,6 +38,7 @@ func TestSoak(t *testing.T) {
 	}
 	for name, does := range map[string]func(*rand.Rand) error{
 		"viewer": k.view, "reader": k.read, "editor": k.edit, "deleter": k.remove, "resender": k.resend, "visitor": k.visit,
+		"scratcher": k.scratch,
 	} {
 		users.Go(func() { k.repeat(stop, name, does) })
 	}
@@ -61,6 +64,30 @@ func TestSoak(t *testing.T) {
 	if after.wal > 128<<20 {
 		t.Errorf("the write-ahead log is %d MB", after.wal>>20)
 	}
+	used := k.server.goroutines()
+	k.server.restart()
+	fresh := k.server.goroutines()
+	t.Logf("%d goroutines are left, %d are in a server that has just started", used, fresh)
+	if used > fresh+10 {
+		t.Errorf("%d goroutines are left, and a server that has just started has %d", used, fresh)
+	}
+}
+
+// goroutines ends the server in a way that has it print its goroutines, and returns how many there were, those apart that keep a
+// connection to a target for the next delivery.
+func (s *server) goroutines() (n int) {
+	s.t.Helper()
+	s.api("GET", "/api/v1/capture-urls", nil, http.StatusOK, nil)
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	before := len(s.log.String())
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGQUIT)
+	s.exited <- <-s.exited
+	for _, stack := range strings.Split(s.log.String()[before:], "\ngoroutine ")[1:] {
+		if !strings.Contains(stack, "(*persistConn)") {
+			n++
+		}
+	}
+	return n
 }
 
 // soak is a server that is used, and what must be in it.
@@ -69,6 +96,8 @@ type soak struct {
 	server  *server
 	subs    []string // to the good receiver
 	urls    []captureURL
+	rough   captureURL // whose requests and deliveries may go at any time
+	roughTo string     // its subscription
 	good    *receiver
 	up      sync.RWMutex // held for writing while the server is restarted
 	session atomic.Pointer[http.Cookie]
@@ -98,6 +127,8 @@ func newSoak(t *testing.T) *soak {
 		k.subs = append(k.subs, k.server.subscribe(u, k.good.URL, nil))
 		k.server.subscribe(u, moody.URL, map[string]any{"max_attempts": 3, "backoff": []int{1, 1}})
 	}
+	k.rough = k.server.newURL(nil)
+	k.roughTo = k.server.subscribe(k.rough, moody.URL, map[string]any{"max_attempts": 5, "backoff": []int{1}, "concurrency": 2})
 	k.session.Store(k.server.login())
 	return k
 }
@@ -282,7 +313,25 @@ func (k *soak) resend(random *rand.Rand) error {
 	return wanted(k.api("POST", "/api/v1/requests/"+id+"/resend", string(body)), http.StatusAccepted, http.StatusCreated, http.StatusNotFound)
 }
 
-// load is what a process takes.
+// scratch uses a capture URL of which nothing has to be left: what it keeps changes, its queue is discarded, everything is sent again.
+func (k *soak) scratch(random *rand.Rand) error {
+	url, sub := urlsAPI+"/"+k.rough.ID, "/api/v1/subscriptions/"+k.roughTo
+	switch random.IntN(40) {
+	case 0:
+		return wanted(k.api("DELETE", url+"/requests?all=true&unfinished=cancel", ""), http.StatusNoContent)
+	case 1:
+		return wanted(k.api("POST", sub+"/discard", ""), http.StatusOK, http.StatusNoContent)
+	case 2:
+		keep := []string{`{"requests":20}`, `{"requests":null,"bytes":1048576}`, `{"bytes":null}`}[random.IntN(3)]
+		return wanted(k.api("PATCH", url, `{"keep":`+keep+`}`), http.StatusOK)
+	case 3:
+		return wanted(k.api("POST", sub+"/replays", "{}"), http.StatusCreated, http.StatusConflict)
+	}
+	a := k.do("POST", "/in/"+k.rough.Slug, "text/plain", []byte(strings.Repeat("x", 1<<random.IntN(17))))
+	return wanted(a, http.StatusOK, http.StatusServiceUnavailable)
+}
+
+// footprint is what a process takes.
 type footprint struct {
 	memory, wal          int64
 	descriptors, threads int
