@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,4 +33,49 @@ func TestFilterDecidesAtCapture(t *testing.T) {
 			t.Errorf("%d deliveries are due, %v; want %d", len(found.Claims), err, want)
 		}
 	}
+}
+
+// TestFiltersLeaveWork: filters that look at more of a body than a sender should wait for leave the rest to the worker.
+// Nobody's delivery is dropped for it, and what another filter refuses for less is refused.
+func TestFiltersLeaveWork(t *testing.T) {
+	s := start(t, nil)
+	const searches = 10
+	body := strings.Repeat("a", 100_000)
+	unlike := hook.Condition{Field: "body", Op: hook.OpGlob, Value: "*" + strings.Repeat("a", 1000) + "b"}
+	queue := func(conditions ...hook.Condition) hook.ID {
+		return storetest.Subscription(t, s.Store, s.url.ID, func(sub *hook.Subscription) { sub.Filter.Conditions = conditions }).ID
+	}
+	puts := queue(unlike, hook.Condition{Field: "method", Op: hook.OpIs, Value: "PUT"})
+	posts := queue(hook.Condition{Field: "method", Op: hook.OpIs, Value: "POST"})
+	affordable := hook.FilterWork / len(body)
+	var searching []hook.ID
+	for range affordable/hook.MaxConditions + searches {
+		// Any of them, so that each is looked at.
+		id := storetest.Subscription(t, s.Store, s.url.ID, func(sub *hook.Subscription) {
+			sub.Filter = hook.Filter{Any: true, Conditions: slices.Repeat([]hook.Condition{unlike}, hook.MaxConditions)}
+		}).ID
+		searching = append(searching, id)
+	}
+	if a := s.send(t, "POST /in/orders/a HTTP/1.1\nHost: x\nContent-Length: 100000\n\n", body); a.status != 200 {
+		t.Fatalf("status %d", a.status)
+	}
+	due := func(sub hook.ID) []store.Claim {
+		found, err := s.Store.Due(t.Context(), store.Queue{Subscription: sub, Now: time.Now(), Limit: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.Claims
+	}
+	left := 0
+	for _, sub := range searching {
+		for _, c := range due(sub) {
+			left++
+			wantEqual(t, "undecided", c.Undecided, true)
+		}
+	}
+	wantEqual(t, "filters left to the worker", left, searches)
+	wantEqual(t, "deliveries refused for less", len(due(puts)), 0)
+	claims := due(posts)
+	wantEqual(t, "deliveries of the cheap filter", len(claims), 1)
+	wantEqual(t, "undecided", claims[0].Undecided, false)
 }

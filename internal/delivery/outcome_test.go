@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
 
 // retries makes a schedule of one pause.
@@ -299,4 +301,35 @@ func TestDeletedSubscription(t *testing.T) {
 	d, _ := h.wait(r.ID, hook.Cancelled)
 	wantEqual(t, "the name stays", d.Subscription, "shop")
 	wantEqual(t, "arrived", len(s.got), 0)
+}
+
+// TestUndecidedFilter: what was too much work while the sender waited is decided before the first attempt, and in all of the
+// body.
+func TestUndecidedFilter(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, store.Options{})
+	s := newSink(t, nil)
+	looksFor := func(word string) hook.Subscription {
+		return h.subscribe(s.URL, func(sub *hook.Subscription) {
+			sub.Filter.Conditions = []hook.Condition{
+				{Field: "method", Op: hook.OpIs, Value: "POST"}, {Field: "body", Op: hook.OpContains, Value: word},
+			}
+		})
+	}
+	capture := func(sub hook.Subscription, refused int) hook.ID {
+		r := storetest.Request(h.url.ID, 10)
+		r.Body = append(bytes.Repeat([]byte("x"), 1<<20), "needle"...)
+		r.BodySize, r.Routes = int64(len(r.Body)), []hook.Route{{Subscription: sub.ID, Refused: refused}}
+		if err := h.store.Capture(r); err != nil {
+			t.Fatal(err)
+		}
+		return r.ID
+	}
+	_, attempts := h.wait(capture(looksFor("needle"), hook.Undecided), hook.Succeeded)
+	wantEqual(t, "attempts", len(attempts), 1)
+	other := looksFor("another")
+	d, attempts := h.wait(capture(other, hook.Undecided), hook.Skipped)
+	wantEqual(t, "reason", d.Reason, `body contains "another"`)
+	wantEqual(t, "attempts", len(attempts), 0)
+	h.wait(capture(other, hook.Delivered), hook.Succeeded) // what was decided is not decided again
 }

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -42,12 +43,7 @@ func (k *recent) keep(requests []*hook.Request) {
 }
 
 func delivered(r *hook.Request) bool {
-	for _, route := range r.Routes {
-		if route.Refused == hook.Delivered {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.Routes, hook.Route.Queued)
 }
 
 // recentSize is about what a kept request takes.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime/debug"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/egress"
+	"github.com/hookkeeper/hookkeeper/internal/filter"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 )
@@ -76,20 +78,38 @@ func (w *Worker) load(ctx context.Context, sub *subscription, c *store.Claim) (*
 	case request.Truncated && c.Edit == nil:
 		return nil, &hook.Next{State: hook.Failed, Reason: "the body was over the limit and was not kept"}
 	}
-	if sub == nil || sub.Filter.JQ == "" || c.Trigger != hook.TriggerCapture || c.AttemptCount > 0 {
+	if sub == nil || c.Trigger != hook.TriggerCapture || c.AttemptCount > 0 || sub.Filter.JQ == "" && !c.Undecided {
 		return request, nil
 	}
-	return request, w.filter(ctx, sub, request)
+	w.filters <- struct{}{}
+	defer func() { <-w.filters }()
+	if c.Undecided {
+		if why := refusal(&sub.Filter, request); why != nil {
+			return request, why
+		}
+	}
+	return request, sub.runJQ(ctx, request)
 }
 
-// filter runs the jq condition, which is left to the worker because its time is a stranger's to choose.
-func (w *Worker) filter(ctx context.Context, sub *subscription, r *hook.Request) *hook.Next {
+// refusal decides the conditions that were too much work for the time in which a sender waits. It returns nil when they
+// all hold.
+func refusal(f *hook.Filter, r *hook.Request) *hook.Next {
+	rule := filter.NewFacts(r, math.MaxInt).Match(f)
+	if rule == hook.Delivered {
+		return nil
+	}
+	return &hook.Next{State: hook.Skipped, Reason: hook.Clip(f.Rules()[rule], 200)}
+}
+
+// runJQ runs the jq condition, which is left to the worker because its time is a stranger's to choose.
+func (sub *subscription) runJQ(ctx context.Context, r *hook.Request) *hook.Next {
+	if sub.Filter.JQ == "" {
+		return nil
+	}
 	if sub.program == nil {
 		return &hook.Next{State: hook.Failed, Reason: "the jq condition cannot be used: " + sub.broken.Error()}
 	}
-	w.jq <- struct{}{}
 	matches, err := sub.program.Match(ctx, r.Body)
-	<-w.jq
 	switch {
 	case err != nil:
 		return &hook.Next{State: hook.Failed, Reason: "the jq condition could not be decided: " + err.Error()}

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	stopGrace  = 8 * time.Second        // for attempts that are under way when the worker stops
-	lookEvery  = time.Minute            // how often every queue is looked at, whatever was told
-	retryStore = 500 * time.Millisecond // when the store failed
-	parallelJQ = 2                      // programs that run at a time
-	giveWay    = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
+	stopGrace       = 8 * time.Second        // for attempts that are under way when the worker stops
+	lookEvery       = time.Minute            // how often every queue is looked at, whatever was told
+	retryStore      = 500 * time.Millisecond // when the store failed
+	parallelFilters = 2                      // filters that are decided at a time
+	giveWay         = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
 )
 
 // Options are the parts of a Worker.
@@ -32,9 +32,9 @@ type Options struct {
 // Worker delivers. Notify and Try may be called at any time; Run does the work.
 type Worker struct {
 	Options
-	wake   chan struct{}
-	jq     chan struct{} // slots for jq programs
-	recent recent
+	wake    chan struct{}
+	filters chan struct{} // slots for filters that are decided here
+	recent  recent
 
 	mu       sync.Mutex
 	queues   map[hook.ID]*queue
@@ -54,7 +54,7 @@ type Worker struct {
 // New returns a worker that does nothing until Run.
 func New(o Options) *Worker {
 	w := &Worker{
-		Options: o, wake: make(chan struct{}, 1), jq: make(chan struct{}, parallelJQ), rested: make(chan struct{}, 1),
+		Options: o, wake: make(chan struct{}, 1), filters: make(chan struct{}, parallelFilters), rested: make(chan struct{}, 1),
 		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{},
 	}
 	w.sendCtx, w.cancel = context.WithCancel(context.Background())

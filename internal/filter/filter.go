@@ -1,8 +1,9 @@
 // Package filter decides whether a subscription wants a request.
 //
 // Conditions are decided when the request is captured: a capture URL may have two hundred subscriptions, so the facts of
-// a request are made once, and a condition costs a comparison. A jq program is run later, by the worker, because a
-// stranger's megabytes of JSON must not be parsed before the answer.
+// a request are made once, and a condition costs a comparison. What takes longer than the sender should wait is left to
+// the worker, which decides when it delivers: a jq program always, because a stranger's megabytes of JSON must not be
+// parsed before the answer, and conditions on a request that has used up hook.FilterWork.
 package filter
 
 import (
@@ -25,33 +26,53 @@ type Facts struct {
 	hasType   bool
 	query     []param
 	hasQuery  bool
+	work      int  // that may still be done, in bytes to look at
+	gaveUp    bool // the condition at hand asks for more
 }
 
 type param struct{ name, value string }
 
-// NewFacts returns the facts of a request, which must not change meanwhile.
-func NewFacts(r *hook.Request) *Facts { return &Facts{request: r, path: r.SubPath()} }
+// NewFacts returns the facts of a request, which must not change meanwhile, for conditions that look at as many bytes of
+// it as work says: hook.FilterWork while a sender waits, math.MaxInt when nobody does.
+func NewFacts(r *hook.Request, work int) *Facts {
+	return &Facts{request: r, path: r.SubPath(), work: work}
+}
 
-// Match returns which rule of f refuses the request, an index into f.Rules, or hook.Delivered when none does. f must have
-// been normalized. Its jq program is not looked at.
+// Match returns which rule of f refuses the request, an index into f.Rules, or hook.Delivered when none does. It is
+// hook.Undecided when that hangs on conditions that there was no work left for. f must have been normalized. Its jq program
+// is not looked at.
 func (x *Facts) Match(f *hook.Filter) (rule int) {
-	if !f.Any {
-		for i := range f.Conditions {
-			if !x.holds(&f.Conditions[i]) {
-				return i
-			}
-		}
-		return hook.Delivered
-	}
+	undecided := false
 	for i := range f.Conditions {
-		if x.holds(&f.Conditions[i]) {
+		holds := x.holds(&f.Conditions[i])
+		switch {
+		case x.gaveUp:
+			undecided, x.gaveUp = true, false
+		case holds != f.Any:
+		case f.Any:
 			return hook.Delivered
+		default:
+			return i
 		}
 	}
-	if len(f.Conditions) == 0 {
-		return hook.Delivered
+	switch {
+	case undecided:
+		return hook.Undecided
+	case f.Any && len(f.Conditions) > 0:
+		return 0
 	}
-	return 0
+	return hook.Delivered
+}
+
+// afford takes work out of what is left. Where it is too much the condition stays undecided; cheaper ones may still be
+// decided.
+func (x *Facts) afford(work int) bool {
+	if work > x.work {
+		x.gaveUp = true
+		return false
+	}
+	x.work -= work
+	return true
 }
 
 func (x *Facts) holds(c *hook.Condition) bool {
@@ -63,9 +84,9 @@ func (x *Facts) holds(c *hook.Condition) bool {
 	}
 	switch c.Field {
 	case "method":
-		return compare(c, x.request.Method)
+		return x.compare(c, x.request.Method)
 	case "path":
-		return compare(c, x.path)
+		return x.compare(c, x.path)
 	case "content_type":
 		return x.contentType(c)
 	case "body":
@@ -81,7 +102,7 @@ func (x *Facts) header(name string, c *hook.Condition) bool {
 			if c.Op == hook.OpExists {
 				return true
 			}
-			if compare(c, h.Value) != (c.Op == hook.OpIsNot) {
+			if x.compare(c, h.Value) != (c.Op == hook.OpIsNot) {
 				return c.Op != hook.OpIsNot
 			}
 		}
@@ -90,12 +111,15 @@ func (x *Facts) header(name string, c *hook.Condition) bool {
 }
 
 func (x *Facts) parameter(name string, c *hook.Condition) bool {
+	if !x.afford(len(x.parameters())) {
+		return false
+	}
 	for _, p := range x.parameters() {
 		if p.name == name {
 			if c.Op == hook.OpExists {
 				return true
 			}
-			if compare(c, p.value) != (c.Op == hook.OpIsNot) {
+			if x.compare(c, p.value) != (c.Op == hook.OpIsNot) {
 				return c.Op != hook.OpIsNot
 			}
 		}
@@ -152,7 +176,7 @@ func unhex(c byte) int {
 // contentType compares the media type, without parameters and in lower case, for is and is_not; the whole value otherwise.
 func (x *Facts) contentType(c *hook.Condition) bool {
 	if c.Op != hook.OpIs && c.Op != hook.OpIsNot {
-		return compare(c, x.request.ContentType)
+		return x.compare(c, x.request.ContentType)
 	}
 	if !x.hasType {
 		x.hasType = true
@@ -170,49 +194,30 @@ func (x *Facts) body(c *hook.Condition) bool {
 	case hook.OpIs, hook.OpIsNot:
 		return (string(body) == c.Value) == (c.Op == hook.OpIs)
 	case hook.OpContains:
-		return bytes.Contains(body, []byte(c.Value))
+		return x.afford(len(body)) && bytes.Contains(body, []byte(c.Value))
 	case hook.OpGlob:
-		return glob([]byte(c.Value), body[:min(len(body), globBody)])
+		body = body[:min(len(body), globBody)]
+		return x.afford(globWork(c.Value, len(body))) && glob(c.Value, body)
 	}
 	return len(body) > 0
 }
 
 // compare decides one value; a value that is empty does not exist.
-func compare(c *hook.Condition, value string) bool {
+func (x *Facts) compare(c *hook.Condition, value string) bool {
 	switch c.Op {
 	case hook.OpIs:
 		return value == c.Value
 	case hook.OpIsNot:
 		return value != c.Value
-	case hook.OpContains:
-		return strings.Contains(value, c.Value)
-	case hook.OpGlob:
-		return glob(c.Value, value)
+	case hook.OpExists:
+		return value != ""
 	}
-	return value != ""
+	return x.search(c, value)
 }
 
-// glob reports whether pattern fits all of text: * stands for any bytes, ? for any one byte, everything else for itself.
-// It only ever goes back to the last star, so that its time is bounded by the product of both lengths.
-func glob[T ~string | ~[]byte](pattern, text T) bool {
-	p, star, retry := 0, -1, 0
-	for i := 0; i < len(text); {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, retry = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[i]):
-			p++
-			i++
-		case star >= 0:
-			retry++
-			p, i = star+1, retry
-		default:
-			return false
-		}
+func (x *Facts) search(c *hook.Condition, value string) bool {
+	if c.Op == hook.OpContains {
+		return x.afford(len(value)) && strings.Contains(value, c.Value)
 	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
+	return x.afford(globWork(c.Value, len(value))) && glob(c.Value, value)
 }

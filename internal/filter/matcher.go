@@ -2,6 +2,7 @@ package filter
 
 import (
 	"context"
+	"math"
 	"strings"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -31,7 +32,7 @@ func (m *Matcher) Match(ctx context.Context, r *hook.Request) (matched bool, rul
 	if r.Truncated {
 		return false, "the body was over the limit and was not kept"
 	}
-	if n := NewFacts(r).Match(&m.filter); n != hook.Delivered {
+	if n := NewFacts(r, math.MaxInt).Match(&m.filter); n != hook.Delivered {
 		return false, m.filter.Rules()[n]
 	}
 	if m.program == nil {

@@ -47,8 +47,9 @@ const (
 	MaxConditions          = 20  // of a filter
 	MaxConditionField      = 200
 	MaxConditionValue      = 1 << 10
-	MaxJQ                  = 2 << 10 // bytes of a jq program
-	MaxJQBody              = 1 << 20 // bytes of a body that one is run on
+	FilterWork             = 32 << 20 // bytes that all filters of a capture URL look at in one request before its sender is answered
+	MaxJQ                  = 2 << 10  // bytes of a jq program
+	MaxJQBody              = 1 << 20  // bytes of a body that one is run on
 	MaxTargetURL           = 2 << 10
 	MaxTargetHeaders       = 50 // of a subscription
 	MinSecretLen           = 16 // characters of a secret that somebody chose

@@ -32,6 +32,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + strconv.Itoa(LoginFailures) + "; " + strconv.Itoa(LoginFailuresAddr) + " in " + strconv.Itoa(int(LoginWindow/time.Minute)) + " minutes |",
 		"| " + mib(MaxFormBytes) + "; " + mib(MaxJSONBytes) + " |",
 		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + " |",
+		"| " + mib(FilterWork) + " before the sender is answered |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",

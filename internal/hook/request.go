@@ -45,12 +45,18 @@ type Request struct {
 // Route is what the filter of a subscription said of a request when it was captured.
 type Route struct {
 	Subscription ID
-	Refused      int    // the rule that said no, an index into Filter.Rules; Delivered = none did
+	Refused      int    // the rule that said no, an index into Filter.Rules; Delivered = none did; Undecided = not known yet
 	Rule         string // that rule in words, when the request is read again
 }
 
-// Delivered is the Refused of a request that is delivered.
-const Delivered = -1
+// What Refused says of a request that gets a delivery: it is wanted, or the worker has to ask the filter again.
+const (
+	Delivered = -1
+	Undecided = -2
+)
+
+// Queued reports whether the request gets a delivery.
+func (r Route) Queued() bool { return r.Refused < 0 }
 
 // SubPath returns what follows /in/{slug} in the path, "" or starting with a slash.
 func (s *Summary) SubPath() string {

@@ -81,9 +81,9 @@ func (st *captureStatements) prepare(ctx context.Context, conn *sql.Conn) error 
 			scheme, proto, tls, remote_addr, client_addr, host, path, query, content_type, headers, trailers, body_sha256, body,
 			refusals)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`): &st.insert,
-		byOrder(`INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state, next_at, lease,
-			used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
-		VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, '', '', '', x'')`): &st.deliver,
+		byOrder(`INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, undecided, state, next_at,
+			lease, used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, '', '', '', x'')`): &st.deliver,
 		"UPDATE subscription_stats SET unfinished = $2 WHERE subscription_id = $1": &st.unfinished,
 		"UPDATE deliveries SET lease = $2 WHERE id = $1 AND state < 2":             &st.lease,
 		"UPDATE deliveries SET lease = 0 WHERE id = $1 AND lease = $2":             &st.release,
@@ -244,8 +244,8 @@ func (w *writer) insert(ctx context.Context, c *capture, touches []touched) ([]t
 	t.stats.Bytes += c.size
 	t.stats.LastRequestID, t.stats.LastRequestAt = id, r.ReceivedAt
 	for _, route := range r.Routes {
-		if sub := subs[route.Subscription]; sub != nil && route.Refused == hook.Delivered {
-			if err := w.deliver(ctx, r, t, sub); err != nil {
+		if sub := subs[route.Subscription]; sub != nil && route.Queued() {
+			if err := w.deliver(ctx, r, t, sub, route.Refused == hook.Undecided); err != nil {
 				return touches, err
 			}
 		}
@@ -255,10 +255,10 @@ func (w *writer) insert(ctx context.Context, c *capture, touches []touched) ([]t
 
 // deliver puts a request into the queue of a subscription, in the transaction that stores it: there is no moment at which one
 // is on disk without the other.
-func (w *writer) deliver(ctx context.Context, r *hook.Request, t *touched, sub *subEntry) error {
+func (w *writer) deliver(ctx context.Context, r *hook.Request, t *touched, sub *subEntry, undecided bool) error {
 	now := r.ReceivedAt.UnixMicro()
 	id := w.deliveryIDs.Next(r.ReceivedAt)
-	if _, err := w.stmt.deliver.ExecContext(ctx, int64(id), int64(r.ID), int64(r.CaptureURLID), int64(sub.id), now, now); err != nil {
+	if _, err := w.stmt.deliver.ExecContext(ctx, int64(id), int64(r.ID), int64(r.CaptureURLID), int64(sub.id), now, now, undecided); err != nil {
 		return err
 	}
 	if w.s.opts.OnDelivery != nil {
@@ -278,7 +278,7 @@ func (w *writer) deliver(ctx context.Context, r *hook.Request, t *touched, sub *
 func refusals(routes []hook.Route, subs map[hook.ID]*subEntry) []byte {
 	b := []byte{}
 	for _, route := range routes {
-		if route.Refused == hook.Delivered {
+		if route.Queued() {
 			continue
 		}
 		if sub := subs[route.Subscription]; sub != nil {
