@@ -14,7 +14,14 @@ import (
 // hand for that: templ puts spaces between elements as they stand in the source.
 
 // inline shows a value of a stranger that stands on one line.
-func inline(s string) templ.Component { return segments(view.Inline(s)) }
+func inline(s string) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		return segments(room(ctx).Inline(s)).Render(ctx, w)
+	})
+}
+
+// short is inline in a row of a list.
+func short(s string) templ.Component { return segments(view.Short(s)) }
 
 // segments shows text with what is special in it set apart.
 func segments(list []view.Segment) templ.Component {

@@ -35,6 +35,7 @@ type DeliveryView struct {
 	URL      hook.CaptureURL
 	Request  *hook.Request // nil when it is not kept any more
 	Attempts []hook.Attempt
+	Alone    bool // Attempts is the one that was asked for
 }
 
 // RequestDeliveries is what the tab of a request shows.
@@ -97,6 +98,11 @@ type EditForm struct {
 	BodyIsBinary   bool // it cannot be shown in a text field, and is sent as it is
 	Retry          bool
 	Errors         FieldErrors
+}
+
+// attemptPath returns where an attempt is shown alone, with as much of its answer as a page can show.
+func attemptPath(a *hook.Attempt, v *DeliveryView) string {
+	return deliveryPath(v.ID) + "?attempt=" + strconv.Itoa(a.Number)
 }
 
 func deliveryPath(id hook.ID) string { return "/deliveries/" + id.Text(hook.DeliveryPrefix) }

@@ -1171,7 +1171,7 @@ func dryRunResult(p Page, d *DryRunResult) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = inline(target(&item.Summary)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = short(target(&item.Summary)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1206,7 +1206,7 @@ func dryRunResult(p Page, d *DryRunResult) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = inline(item.Rule).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = short(item.Rule).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

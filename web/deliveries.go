@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
@@ -51,7 +53,7 @@ func (s *Server) deliveriesPage(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, templates.Deliveries(page, u, list))
 }
 
-// deliveryPage: GET /deliveries/{id}
+// deliveryPage: GET /deliveries/{id}; ?attempt= shows one attempt alone
 func (s *Server) deliveryPage(w http.ResponseWriter, r *http.Request) error {
 	page := s.page(r, "Delivery")
 	id, err := pathID(r, "id", hook.DeliveryPrefix)
@@ -61,6 +63,13 @@ func (s *Server) deliveryPage(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.deliveryView(r, id)
 	if err != nil {
 		return err
+	}
+	if number := r.URL.Query().Get("attempt"); number != "" {
+		v.Alone = true
+		v.Attempts = slices.DeleteFunc(v.Attempts, func(a hook.Attempt) bool { return strconv.Itoa(a.Number) != number })
+		if len(v.Attempts) == 0 {
+			return errNoPage
+		}
 	}
 	page.Crumbs = []templates.Crumb{
 		home, {Name: v.URL.Name, Path: urlPath(v.URL.ID)}, {Name: "Deliveries", Path: urlPath(v.URL.ID) + "/deliveries"}, {Name: "Delivery"},

@@ -102,7 +102,7 @@ func (s *Server) Drain() { s.draining.Store(true) }
 // page instead of half a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
 	var page bytes.Buffer
-	if err := c.Render(r.Context(), &page); err != nil {
+	if err := c.Render(templates.WithRoom(r.Context()), &page); err != nil {
 		return err
 	}
 	if err := s.sessions.save(w, r); err != nil {

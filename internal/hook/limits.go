@@ -93,7 +93,9 @@ const (
 	MaxJSONBytes       = 1 << 20
 	MaxPageItems       = 200
 	DefaultPageItems   = 50
-	MaxConns           = 10_000 // open connections, sockets not counted
+	MaxPageSegments    = 20_000    // stretches of text of strangers on one page, marked ones are elements
+	MaxPageText        = 512 << 10 // bytes of it
+	MaxConns           = 10_000    // open connections, sockets not counted
 	MaxSockets         = 10_000
 	MaxSocketsSession  = 20
 	DefaultConnsPerIP  = 2000

@@ -35,6 +35,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + mib(FilterWork) + " before the sender is answered |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
+		"| " + grouped(MaxPageSegments) + " marked stretches, " + kib(MaxPageText) + " |",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
 	} {
 		if !strings.Contains(string(text), row) {

@@ -44,12 +44,16 @@ type Token struct {
 //
 // The error says in words why there are no lines: "not JSON: line 3, column 7: a comma or ] was expected", or "deeper
 // than 128 levels: shown as text".
-func JSON(body []byte) ([][]Token, error) {
+func JSON(body []byte) ([][]Token, error) { return NewRoom().JSON(body) }
+
+// JSON is JSON as a part of a page, from which it takes the room of what cannot be shown as it is.
+func (r *Room) JSON(body []byte) ([][]Token, error) {
 	if len(body) > maxJSON {
 		return nil, fmt.Errorf("larger than %s: shown as text", Size(maxJSON))
 	}
 	p := jsonPrinter{src: string(body), budget: max(maxJSONGrowth*len(body), minJSONOutput)}
-	if _, shown := mark(p.src, len(body)+1); shown < len(body) {
+	segments, shown := mark(p.src, len(body)+1, min(r.segments, maxSegments))
+	if shown < len(body) {
 		return nil, errors.New("too many characters that cannot be shown as they are: shown as text")
 	}
 	if err := p.documents(); err != nil {
@@ -58,6 +62,7 @@ func JSON(body []byte) ([][]Token, error) {
 	if p.budget < 0 {
 		return nil, errJSONGrowth
 	}
+	r.take(segments, 0)
 	return p.lines(), nil
 }
 

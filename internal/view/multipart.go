@@ -10,9 +10,10 @@ import (
 
 // Limits of a multipart view.
 const (
+	PartPreview = 4 << 10 // bytes of a part that are shown
+
 	maxParts       = 100
 	maxPartHeaders = 16 << 10 // bytes of the headers of one part
-	partPreview    = 4 << 10  // bytes of a part that are shown
 )
 
 // Part is one part of a multipart body. Its strings are raw: see Inline. FileName may be a path or worse, and is never
@@ -21,10 +22,9 @@ type Part struct {
 	Name        string
 	FileName    string
 	ContentType string
-	Size        int      // bytes, headers not counted
-	Preview     TextView // the beginning of the part; empty when Binary is set
-	Binary      bool     // better not read as text
-	Problem     string   // what is wrong with the part, in words; usually ""
+	Content     []byte // without its headers
+	Binary      bool   // better not read as text
+	Problem     string // what is wrong with the part, in words; usually ""
 }
 
 // MultipartView is the beginning of a multipart body.
@@ -121,10 +121,8 @@ func parsePart(part []byte) Part {
 		p.Problem = "no empty line ends its headers: all of it is shown as content"
 	}
 	p.readHeaders(headers)
-	p.Size = len(content)
-	if p.Binary = !looksLikeText(content, isTextType(mediaType(p.ContentType))); !p.Binary {
-		p.Preview = Text(content, partPreview)
-	}
+	p.Content = content
+	p.Binary = !looksLikeText(content, isTextType(mediaType(p.ContentType)))
 	return p
 }
 

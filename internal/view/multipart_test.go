@@ -18,15 +18,23 @@ const formData = "multipart/form-data; boundary=b"
 // summary is what the tests compare of a part.
 type summary struct{ Name, FileName, ContentType, Text, Problem string }
 
+// preview is the beginning of a part as pages show it.
+func preview(p Part) TextView {
+	if p.Binary {
+		return TextView{}
+	}
+	return Text(p.Content, PartPreview)
+}
+
 func summaries(v MultipartView) []summary {
 	var all []summary
 	for _, p := range v.Parts {
 		var text strings.Builder
-		for _, s := range p.Preview.Segments {
+		for _, s := range preview(p).Segments {
 			text.WriteString(s.Text)
 		}
 		if p.Binary {
-			text.WriteString("binary " + Size(int64(p.Size)))
+			text.WriteString("binary " + Size(int64(len(p.Content))))
 		}
 		all = append(all, summary{p.Name, p.FileName, p.ContentType, text.String(), p.Problem})
 	}
@@ -97,7 +105,7 @@ func TestMultipart(t *testing.T) {
 		},
 		{
 			"headers without end", formData, "--b\r\n" + strings.Repeat("X: y\r\n", maxPartHeaders/6+1) + "\r\nx\r\n--b--",
-			[]summary{{Text: strings.Repeat(`X: y\x0D`+"\n", partPreview/6) + "X: y", Problem: "no empty line ends its headers: all of it is shown as content"}},
+			[]summary{{Text: strings.Repeat(`X: y\x0D`+"\n", PartPreview/6) + "X: y", Problem: "no empty line ends its headers: all of it is shown as content"}},
 			"",
 		},
 		{
@@ -144,9 +152,9 @@ func TestMultipartLimits(t *testing.T) {
 	if len(v.Parts) != maxParts || !v.More {
 		t.Errorf("%d parts, More %v; want %d and more", len(v.Parts), v.More, maxParts)
 	}
-	v = Multipart(formData, parts(1, strings.Repeat("x", partPreview+1)))
-	if p := v.Parts[0]; p.Size != partPreview+1 || p.Preview.Shown != partPreview || !p.Preview.Truncated() {
-		t.Errorf("size %d, %d shown; want %d, %d", p.Size, p.Preview.Shown, partPreview+1, partPreview)
+	v = Multipart(formData, parts(1, strings.Repeat("x", PartPreview+1)))
+	if p := preview(v.Parts[0]); p.Total != PartPreview+1 || p.Shown != PartPreview || !p.Truncated() {
+		t.Errorf("%d of %d bytes are shown, want %d of %d", p.Shown, p.Total, PartPreview, PartPreview+1)
 	}
 }
 
@@ -165,10 +173,10 @@ func FuzzViewMultipart(f *testing.F) {
 		}
 		total, problem := 0, false
 		for _, p := range v.Parts {
-			total += p.Size
+			total += len(p.Content)
 			problem = problem || p.Problem != ""
-			if p.Preview.Shown > min(p.Size, partPreview) {
-				t.Fatalf("part of %d bytes shows %d", p.Size, p.Preview.Shown)
+			if shown := preview(p).Shown; shown > PartPreview {
+				t.Fatalf("part of %d bytes shows %d", len(p.Content), shown)
 			}
 		}
 		if len(v.Parts) > maxParts || total > len(body) {
@@ -180,7 +188,7 @@ func FuzzViewMultipart(f *testing.F) {
 		}
 		var got []summary
 		for _, p := range v.Parts {
-			got = append(got, summary{Name: p.Name, Text: Size(int64(p.Size))})
+			got = append(got, summary{Name: p.Name, Text: Size(int64(len(p.Content)))})
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("parts (-mime/multipart +ours):\n%s", diff)

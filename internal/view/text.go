@@ -11,8 +11,11 @@ const (
 	TextLimit = 256 << 10 // bytes of a body shown as text, unless the caller wants fewer
 
 	maxLines    = 5_000
-	maxSegments = 20_000 // a page can hold that many elements, whatever stands between them
+	maxSegments = 15_000 // of one text, so that a page has room for what stands beside it
 	maxInline   = 64 << 10
+
+	shortSegments = 50 // of a value in a row of a list
+	shortBytes    = 500
 )
 
 // Segment is a stretch of text that can be shown as it is. A special segment stands for bytes that cannot: \xE9 for a
@@ -33,25 +36,11 @@ type TextView struct {
 // Truncated reports whether the body goes on where the segments end.
 func (v TextView) Truncated() bool { return v.Shown < v.Total }
 
-// Text shows at most limit bytes of body, and no more than 5,000 lines or 20,000 segments. Tabs and line feeds stay
-// what they are; a carriage return is a control character like the others, so that no line can overwrite itself.
-func Text(body []byte, limit int) TextView {
-	segments, shown := mark(string(cut(body, limit)), maxLines)
-	return TextView{Segments: segments, Shown: shown, Total: len(body)}
-}
+// Text is Room.Text on an empty page.
+func Text(body []byte, limit int) TextView { return NewRoom().Text(body, limit) }
 
-// Inline shows a value that stands on one line, such as a header or a path: a line feed is marked too. It shows at most
-// 64 KiB, and ends with a special segment that tells how many bytes are left out.
-func Inline(s string) []Segment {
-	if isPlain(s) {
-		return []Segment{{Text: s}}
-	}
-	segments, shown := mark(cut(s, maxInline), 0)
-	if rest := len(s) - shown; rest > 0 {
-		segments = append(segments, Segment{Text: "… " + Count(int64(rest)) + " bytes more", Special: true})
-	}
-	return segments
-}
+// Inline is Room.Inline on an empty page.
+func Inline(s string) []Segment { return NewRoom().Inline(s) }
 
 // isPlain reports whether s is short and nothing but printable ASCII, as nearly all headers and paths are.
 func isPlain(s string) bool {
@@ -79,9 +68,9 @@ func cut[T string | []byte](s T, limit int) T {
 }
 
 // mark splits s into plain and special segments, neighbours of one sort in one segment. It stops behind the given
-// number of lines; with 0 lines a line feed is a control character like the others. The second result is how many
-// bytes of s the segments stand for.
-func mark(s string, lines int) (segments []Segment, shown int) {
+// number of lines, where with 0 lines a line feed is a control character like the others, and at about the given number of
+// segments. The second result is how many bytes of s the segments stand for.
+func mark(s string, lines, most int) (segments []Segment, shown int) {
 	oneLine := lines == 0
 	start, i := 0, 0 // s[start:i] is plain
 	for i < len(s) {
@@ -102,7 +91,7 @@ func mark(s string, lines int) (segments []Segment, shown int) {
 			segments = append(segments, Segment{Text: text, Special: true})
 			i += size
 			start = i
-			if len(segments) >= maxSegments-1 { // room for the plain one that may follow
+			if len(segments) >= most-1 { // room for the plain one that may follow
 				break
 			}
 			continue
