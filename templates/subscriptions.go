@@ -108,7 +108,7 @@ func (f SubscriptionForm) at(location string) string {
 
 // shownFields are the locations whose mistakes stand beside their fields.
 var shownFields = []string{
-	"name", "target_url", "filter", "filter.conditions", "filter.jq", "method", "headers", "signing.scheme", "signing.secret", "timeout_ms",
+	"name", "target_url", "filter", "filter.all", "filter.any", "filter.jq", "method", "headers", "signing.scheme", "signing.secret", "timeout_ms",
 	"max_attempts", "backoff", "rate_per_second", "concurrency",
 }
 
@@ -123,7 +123,7 @@ func (f SubscriptionForm) opened(locations ...string) bool {
 }
 
 func (f SubscriptionForm) filterOpen() bool {
-	return f.JQ != "" || f.DryRun != nil || f.opened("filter", "filter.conditions", "filter.jq") || len(f.Conditions) > 0 && f.Conditions[0].Field != ""
+	return f.JQ != "" || f.DryRun != nil || f.opened("filter", "filter.all", "filter.any", "filter.jq") || len(f.Conditions) > 0 && f.Conditions[0].Field != ""
 }
 
 // conditionFields are offered in the form; header. and query. take a name.
@@ -258,7 +258,7 @@ func splitField(location string) (kind, name string) {
 func conditionProblems(f SubscriptionForm) string {
 	var found []string
 	for _, e := range f.Errors {
-		rest, ok := strings.CutPrefix(e.Location, "filter.conditions[")
+		rest, ok := strings.CutPrefix(strings.Replace(e.Location, "filter.any[", "filter.all[", 1), "filter.all[")
 		if digits, _, closed := strings.Cut(rest, "]"); ok && closed && strings.Contains(rest, ".") {
 			n, _ := strconv.Atoi(digits)
 			found = append(found, "condition "+strconv.Itoa(n+1)+" "+e.Message)

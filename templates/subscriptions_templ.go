@@ -778,7 +778,7 @@ func filterFields(f SubscriptionForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if problem := f.at("filter.conditions") + conditionProblems(f); problem != "" {
+		if problem := f.at("filter") + conditionProblems(f); problem != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 54, "<p class=\"problem\" id=\"conditions-problem\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

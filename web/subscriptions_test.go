@@ -153,6 +153,14 @@ func TestSubscriptionFormMistakes(t *testing.T) {
 	if n := len(d.store.SubscriptionsOf(d.own.ID)); n != 0 {
 		t.Errorf("%d subscriptions were made", n)
 	}
+	for _, join := range []string{"all", "any"} {
+		a := d.post(d.form(), "action", "save", "name", "a", "target_url", "https://a.example", "scheme", "none", "join", join, "field", "path", "op", "glob", "value", "")
+		wantStatus(t, join, a, http.StatusUnprocessableEntity)
+		want := "Condition 1 is empty: every request would match."
+		if got := a.parse(t).Texts("#conditions-problem"); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q, want %q", join, got, want)
+		}
+	}
 }
 
 // TestSubscriptionTriedOut: Test shows the answer, the dry run what the filter would have let through; neither saves.

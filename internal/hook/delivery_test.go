@@ -162,18 +162,20 @@ func TestSubscriptionValidate(t *testing.T) {
 		"headers[0].value": func(s *Subscription) {
 			s.Headers = []Header{{Name: "X", Value: "a\r\nY: b"}}
 		},
-		"signing.scheme":             func(s *Subscription) { s.Signing.Scheme = "rot13" },
-		"timeout_ms":                 func(s *Subscription) { s.Retry.Timeout = MaxDeliveryTimeout + 1 },
-		"max_attempts":               func(s *Subscription) { s.Retry.MaxAttempts = MaxAttempts + 1 },
-		"backoff":                    func(s *Subscription) { s.Retry.Backoff = nil },
-		"backoff[1]":                 func(s *Subscription) { s.Retry.Backoff = []time.Duration{time.Second, MaxBackoff + 1} },
-		"rate_per_second":            func(s *Subscription) { s.Rate = MaxRate + 1 },
-		"concurrency":                func(s *Subscription) { s.Concurrency = MaxConcurrency + 1 },
-		"filter":                     func(s *Subscription) { s.Filter.Conditions = make([]Condition, MaxConditions+1) },
-		"filter.conditions[0].field": func(s *Subscription) { s.Filter.Conditions = []Condition{{Field: "cookie", Op: OpExists}} },
-		"filter.conditions[0].op":    func(s *Subscription) { s.Filter.Conditions = []Condition{{Field: "method", Op: "matches"}} },
-		"filter.conditions[0].value": func(s *Subscription) { s.Filter.Conditions = []Condition{{Field: "path", Op: OpGlob}} },
-		"filter.jq":                  func(s *Subscription) { s.Filter.JQ = strings.Repeat(".", MaxJQ+1) },
+		"signing.scheme":      func(s *Subscription) { s.Signing.Scheme = "rot13" },
+		"timeout_ms":          func(s *Subscription) { s.Retry.Timeout = MaxDeliveryTimeout + 1 },
+		"max_attempts":        func(s *Subscription) { s.Retry.MaxAttempts = MaxAttempts + 1 },
+		"backoff":             func(s *Subscription) { s.Retry.Backoff = nil },
+		"backoff[1]":          func(s *Subscription) { s.Retry.Backoff = []time.Duration{time.Second, MaxBackoff + 1} },
+		"rate_per_second":     func(s *Subscription) { s.Rate = MaxRate + 1 },
+		"concurrency":         func(s *Subscription) { s.Concurrency = MaxConcurrency + 1 },
+		"filter":              func(s *Subscription) { s.Filter.Conditions = make([]Condition, MaxConditions+1) },
+		"filter.all[0].field": func(s *Subscription) { s.Filter.Conditions = []Condition{{Field: "cookie", Op: OpExists}} },
+		"filter.all[0].op":    func(s *Subscription) { s.Filter.Conditions = []Condition{{Field: "method", Op: "matches"}} },
+		"filter.any[0].value": func(s *Subscription) {
+			s.Filter = Filter{Any: true, Conditions: []Condition{{Field: "path", Op: OpGlob}}}
+		},
+		"filter.jq": func(s *Subscription) { s.Filter.JQ = strings.Repeat(".", MaxJQ+1) },
 	} {
 		s := good()
 		change(&s)

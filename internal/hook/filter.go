@@ -89,8 +89,12 @@ func (f Filter) validate(v *invalid) {
 		v.add("filter", "has more than %d conditions", MaxConditions)
 		return
 	}
+	list := "filter.all" // as the API names it
+	if f.Any {
+		list = "filter.any"
+	}
 	for i, c := range f.Conditions {
-		c.validate(v, "filter.conditions["+strconv.Itoa(i)+"]")
+		c.validate(v, list+"["+strconv.Itoa(i)+"]")
 	}
 	if len(f.JQ) > MaxJQ {
 		v.add("filter.jq", "is longer than %d bytes", MaxJQ)
