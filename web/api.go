@@ -182,13 +182,21 @@ func apiQuery(r *http.Request, known ...string) (url.Values, error) {
 	}
 	for name, values := range query {
 		if !slices.Contains(known, name) {
-			return nil, hook.Errorf(hook.Malformed, "The query has a parameter %.40q that is not known here.", name)
+			return nil, hook.Errorf(hook.Malformed, "The query has a parameter that is not known here. %s", takes(known))
 		}
 		if len(values) > 1 {
 			return nil, hook.Errorf(hook.Malformed, "The query has the parameter %s more than once.", name)
 		}
 	}
 	return query, nil
+}
+
+// takes says which parameters a route knows.
+func takes(known []string) string {
+	if len(known) == 0 {
+		return "This address takes none."
+	}
+	return "This address takes " + strings.Join(known, ", ") + "."
 }
 
 // queryLimit returns how many items a page may have.

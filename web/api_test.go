@@ -244,3 +244,54 @@ func TestAPIQueries(t *testing.T) {
 		wantProblem(t, path, s.api(text, "GET", path, ""), http.StatusBadRequest, "")
 	}
 }
+
+// TestErrorsRepeatNothing: what is wrong is said by its place and by what would be right. A client may log the answer, and
+// what it sent may be a secret in the wrong place.
+func TestErrorsRepeatNothing(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	const word = "s3cr3t"
+	subscribe := func(members string) [3]string {
+		return [3]string{"POST", s.path(), `{"name":"a","target_url":"https://a.example",` + members + `}`}
+	}
+	jq := func(program string) [3]string {
+		quoted, err := json.Marshal(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return subscribe(`"filter":{"jq":` + string(quoted) + `}`)
+	}
+	for _, call := range [][3]string{
+		{"GET", "/api/v1/capture-urls?s3cr3t=1", ""},
+		{"GET", "/api/v1/capture-urls?limit=s3cr3t", ""},
+		{"GET", "/api/v1/capture-urls?cursor=s3cr3t", ""},
+		{"GET", "/api/v1/capture-urls/s3cr3t", ""},
+		{"GET", "/api/v1/deliveries?state=s3cr3t", ""},
+		{"GET", "/api/v1/deliveries?request_id=s3cr3t", ""},
+		{"GET", "/api/v1/s3cr3t", ""},
+		subscribe(`"s3cr3t":1`),
+		subscribe(`"s3cr3t":1,"s3cr3t":1`),
+		subscribe(`"s3cr3t":{"a":1,"a":1}`),
+		subscribe(`"filter":{"s3cr3t":1}`),
+		subscribe(`"name":{"s3cr3t":1,"s3cr3t":2}`),
+		subscribe(`"signing":{"scheme":"s3cr3t"}`),
+		subscribe(`"signing":{"secret":"s3cr3t"}`),
+		subscribe(`"method":"s3cr3t s3cr3t"`),
+		subscribe(`"headers":[{"name":"s3cr3t:","value":"s3cr3t"}]`),
+		subscribe(`"filter":{"all":[{"field":"s3cr3t","op":"s3cr3t"}]}`),
+		subscribe(`"filter":{"all":[{"field":"header.s3cr3t:","op":"is"}]}`),
+		subscribe(`"filter":{"all":[{"field":"method","op":"is","s3cr3t":1}]}`),
+		jq("s3cr3tfunc"), jq("s3cr3t(1; 2)"), jq("$s3cr3t"), jq("@s3cr3t"), jq("s3cr3t::f"), jq("$s3cr3t::v"), jq(".a s3cr3t"), jq(`"s3cr3t`),
+		jq(`"\s3cr3t"`), jq(`"\(s3cr3t)"`), jq(`test("(s3cr3t")`), jq(`test("s3cr3t{2,1}")`), jq(`test("[[:s3cr3t:]]")`),
+		jq(`import "s3cr3t" as a; 1`), jq("label $s3cr3t | 1"), jq("def s3cr3t: 1; 1"), jq("{s3cr3t}"), jq(".[s3cr3t]"), jq("1 as [$s3cr3t] | 1"),
+		jq("'s3cr3t'"), jq("try error(s3cr3t)"), jq("break $s3cr3t"), jq(". as $a | $s3cr3t"), jq("{\"s3cr3t\": s3cr3t}"), jq("contains(s3cr3t)"),
+	} {
+		a := s.api(s.token, call[0], call[1], call[2])
+		if a.status < 400 || a.status > 499 {
+			t.Errorf("%s: status %d", call, a.status)
+		}
+		if strings.Contains(a.body, word) {
+			t.Errorf("%s: the answer repeats it: %s", call, a.body)
+		}
+	}
+}

@@ -39,7 +39,7 @@ type Program struct {
 	code *gojq.Code
 }
 
-// Compile reads a jq program. Errors are for whoever wrote it, in words, of at most 300 bytes.
+// Compile reads a jq program. Errors are for whoever wrote it, in words, and repeat nothing of it but words of jq.
 //
 // Programs are jq as gojq understands it, less everything that makes a value: see check.
 func Compile(jq string) (*Program, error) {
@@ -48,19 +48,31 @@ func Compile(jq string) (*Program, error) {
 	}
 	query, err := gojq.Parse(jq)
 	if err != nil {
-		return nil, shorten("the jq program cannot be read: ", err)
+		return nil, errors.New("the jq program cannot be read" + unread(err, len(jq)))
 	}
 	if err := check(query); err != nil {
-		return nil, shorten("the jq program ", err)
+		return nil, fmt.Errorf("the jq program %w", err)
 	}
 	if query, err = gojq.Parse(prelude + jq); err != nil {
-		return nil, shorten("the jq program cannot be used: ", err)
+		return nil, errors.New("the jq program cannot be used")
 	}
 	code, err := gojq.Compile(query)
-	if err != nil {
-		return nil, shorten("the jq program cannot be used: ", err)
+	if err != nil { // which check leaves no other reason for
+		return nil, errors.New("the jq program uses a variable that it does not define")
 	}
 	return &Program{code}, nil
+}
+
+// unread says where a program stops making sense.
+func unread(err error, size int) string {
+	at, ok := errors.AsType[*gojq.ParseError](err)
+	switch {
+	case !ok:
+		return ""
+	case at.Offset >= size:
+		return ": it is wrong at its end, or ends too early"
+	}
+	return fmt.Sprintf(": what ends at byte %d is not expected there", at.Offset)
 }
 
 // Match reports whether the first output of the program on a JSON body is neither false nor null. No output is no match.

@@ -100,9 +100,9 @@ func term(t *gojq.Term) error {
 	case gojq.TermTypeLabel, gojq.TermTypeBreak:
 		return refuse("label")
 	case gojq.TermTypeFormat:
-		return refuse(t.Format)
+		return refuse("formats such as @base64")
 	}
-	return refuse(strconv.Quote(t.String()))
+	return refuse("some of what it says")
 }
 
 func condition(e *gojq.If) error {
@@ -145,6 +145,8 @@ func call(f *gojq.Func) error {
 	}
 	name := f.Name + "/" + strconv.Itoa(len(f.Args))
 	switch {
+	case !slices.Contains(functions, name) && !isWord(f):
+		return errors.New("calls a function that filters do not have")
 	case !slices.Contains(functions, name):
 		return refuse(name)
 	case f.Name == "contains", f.Name == "inside":
@@ -158,6 +160,14 @@ func call(f *gojq.Func) error {
 		}
 	}
 	return nil
+}
+
+// isWord reports whether jq has a function of that name. Other names are the sender's own, which errors must not repeat.
+func isWord(f *gojq.Func) bool {
+	identity := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeIdentity}}
+	plain := &gojq.Func{Name: f.Name, Args: slices.Repeat([]*gojq.Query{identity}, len(f.Args))}
+	_, err := gojq.Compile(&gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: plain}})
+	return err == nil
 }
 
 // compared is the argument of contains and inside.
@@ -229,11 +239,19 @@ func pattern(args []*gojq.Query) error {
 	}
 	re, err := syntax.Parse(args[0].Term.Str.Str, syntax.Perl)
 	if err != nil {
-		return fmt.Errorf("has a regular expression that cannot be read: %w", err)
+		return errors.New("has a regular expression that cannot be read" + unreadable(err))
 	}
 	program, err := syntax.Compile(re.Simplify())
 	if err != nil || len(program.Inst) > maxPattern {
 		return errors.New("has a regular expression that is too large: counted repetitions such as {100} count in full")
 	}
 	return nil
+}
+
+// unreadable says what is wrong with a regular expression.
+func unreadable(err error) string {
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return ": " + e.Code.String()
+	}
+	return ""
 }
