@@ -33,11 +33,11 @@ var refusalWords = map[tally.Surface]map[int]string{
 		508: "passed on in a circle",
 	},
 	tally.Dashboard: {
-		401: "live view without a login", 403: "cross-site, or not allowed", 413: "form too large", 421: "unknown host name", 429: "too many logins or live views",
+		401: "live view without a login", 403: "cross-site, or not allowed", 413: "form too large", 421: "unknown host name", 429: "too many logins, live views or tests",
 		500: "a fault of ours: the log has it", 503: "cannot be done now",
 	},
 	tally.API: {
-		401: "no valid token", 403: "not allowed", 413: "body too large", 421: "unknown host name", 429: "too many wrong tokens", 500: "a fault of ours: the log has it",
+		401: "no valid token", 403: "not allowed", 413: "body too large", 421: "unknown host name", 429: "too many wrong tokens or tests", 500: "a fault of ours: the log has it",
 		503: "cannot be done now",
 	},
 	tally.Connections: {0: "closed: too many are open, in all or from one address"},

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -431,7 +432,7 @@ func (s *Server) apiTestSubscription(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	attempt, err := s.trySubscription(r.Context(), sub.Subscription)
+	attempt, err := s.trySubscription(r.Context(), actor(r), sub.Subscription)
 	if err != nil {
 		return err
 	}
@@ -470,10 +471,10 @@ func (s *Server) apiDryRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	last := defaultDryRun
-	in.Last.apply(&last, defaultDryRun)
-	if last < 1 || last > maxDryRun {
-		return fieldError("last", "must be between 1 and 1000")
+	last := hook.DefaultDryRun
+	in.Last.apply(&last, hook.DefaultDryRun)
+	if last < 1 || last > hook.MaxDryRun {
+		return fieldError("last", fmt.Sprintf("must be between 1 and %d", hook.MaxDryRun))
 	}
 	if in.Filter.set {
 		if sub.Filter, err = in.Filter.value.filter("/filter"); err != nil {

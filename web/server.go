@@ -66,6 +66,7 @@ type Server struct {
 	sessions   sessions
 	sockets    *sockets
 	flashes    flashes
+	tries      tries
 	operations []templates.APIOperation // of the API, for its page
 
 	canary   canary

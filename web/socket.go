@@ -24,9 +24,6 @@ const (
 	writeWait = 5 * time.Second
 	closeWait = time.Second
 	pongWait  = 70 * time.Second // twice the pings of live.Hub and some
-	// A browser says little: a sign of life a minute and an answer to each ping. What says more is not our page.
-	maxMessages   = 60
-	messageWindow = 10 * time.Second
 )
 
 // wsConn is one WebSocket. The library behind it is used in this file only. Writing is safe for concurrent use.
@@ -70,13 +67,13 @@ func upgrade(w http.ResponseWriter, r *http.Request) (*wsConn, error) {
 
 var errChatty = errors.New("the viewer says too much")
 
-// heard counts a message of the viewer and gives it more time.
+// heard counts a message of the viewer and gives it more time. A browser says little: what says more is not our page.
 func (c *wsConn) heard() error {
 	now := time.Now()
-	if now.Sub(c.since) > messageWindow {
+	if now.Sub(c.since) > hook.SocketWindow {
 		c.since, c.received = now, 0
 	}
-	if c.received++; c.received > maxMessages {
+	if c.received++; c.received > hook.MaxSocketMessages {
 		return errChatty
 	}
 	return c.conn.SetReadDeadline(now.Add(pongWait))

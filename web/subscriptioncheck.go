@@ -170,10 +170,15 @@ func sampleRequest(sub *hook.Subscription) *hook.Request {
 }
 
 // trySubscription sends a sample request to the target of a subscription, which need not be stored.
-func (s *Server) trySubscription(ctx context.Context, sub hook.Subscription) (hook.Attempt, error) {
+func (s *Server) trySubscription(ctx context.Context, by hook.Actor, sub hook.Subscription) (hook.Attempt, error) {
 	if s.Try == nil {
 		return hook.Attempt{}, hook.Errorf(hook.Unavailable, "This server does not deliver.")
 	}
+	done, err := s.tries.begin(by.UserID)
+	if err != nil {
+		return hook.Attempt{}, err
+	}
+	defer done()
 	return s.Try(ctx, sub, sampleRequest(&sub)), nil
 }
 
@@ -190,19 +195,18 @@ type dryRunItem struct {
 	Rule    string // that said no, or why that cannot be told
 }
 
-const (
-	defaultDryRun = 200
-	maxDryRun     = 1000
-	dryRunTime    = 5 * time.Second
-)
-
 // dryRun tries a filter on the last requests of a capture URL.
 func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, f hook.Filter, last int) (dryRun, error) {
 	match, err := filter.NewMatcher(f)
 	if err != nil {
 		return dryRun{}, fieldError("filter.jq", err.Error())
 	}
-	ctx, cancel := context.WithTimeout(ctx, dryRunTime)
+	done, err := s.tries.begin(by.UserID)
+	if err != nil {
+		return dryRun{}, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, hook.DryRunTime)
 	defer cancel()
 	var run dryRun
 	err = s.Store.EachRequest(ctx, by, captureURL, last, func(r *hook.Request) error {
@@ -216,7 +220,7 @@ func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, 
 		return ctx.Err()
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return run, hook.Errorf(hook.Unavailable, "The dry run took longer than %s: try it on fewer requests.", dryRunTime)
+		return run, hook.Errorf(hook.Unavailable, "The dry run took longer than %s: try it on fewer requests.", hook.DryRunTime)
 	}
 	return run, err
 }

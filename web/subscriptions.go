@@ -157,7 +157,7 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 	case "test":
 		if err = joinInvalid(unread, s.readySubscription(&sub)); err == nil {
 			var a hook.Attempt
-			a, err = s.trySubscription(r.Context(), sub)
+			a, err = s.trySubscription(r.Context(), actor(r), sub)
 			form.Attempt = &a
 		}
 	case "dry-run":
@@ -177,7 +177,7 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 }
 
 func (s *Server) dryRunResult(r *http.Request, captureURL hook.ID, f hook.Filter) (*templates.DryRunResult, error) {
-	run, err := s.dryRun(r.Context(), actor(r), captureURL, f, defaultDryRun)
+	run, err := s.dryRun(r.Context(), actor(r), captureURL, f, hook.DefaultDryRun)
 	if err != nil {
 		return nil, err
 	}

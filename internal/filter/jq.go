@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/itchyny/gojq"
 
@@ -17,9 +16,8 @@ import (
 )
 
 const (
-	runTime   = 200 * time.Millisecond // of one program on one body
-	maxError  = 300                    // bytes of an error's text
-	maxDigits = 1000                   // of a number: reading one takes the square of its length
+	maxError  = 300  // bytes of an error's text
+	maxDigits = 1000 // of a number: reading one takes the square of its length
 )
 
 // prelude bounds functions of jq for the program behind it, which can call the originals under no name: check refuses
@@ -80,7 +78,7 @@ func unread(err error, size int) string {
 // It takes 200 ms at most, and what one step of jq takes beyond that, which check keeps short. Errors are in words, of at
 // most 300 bytes; that of ctx comes back as it is.
 func (p *Program) Match(ctx context.Context, body []byte) (bool, error) {
-	limited, cancel := context.WithTimeout(ctx, runTime)
+	limited, cancel := context.WithTimeout(ctx, hook.JQTime)
 	defer cancel()
 	value, err := parse(body)
 	if err != nil {
@@ -94,7 +92,7 @@ func (p *Program) Match(ctx context.Context, body []byte) (bool, error) {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
 	case limited.Err() != nil:
-		return false, fmt.Errorf("the jq program took longer than %v", runTime)
+		return false, fmt.Errorf("the jq program took longer than %v", hook.JQTime)
 	}
 	return false, shorten("the jq program failed: ", err)
 }

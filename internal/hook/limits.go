@@ -47,9 +47,10 @@ const (
 	MaxConditions          = 20  // of a filter
 	MaxConditionField      = 200
 	MaxConditionValue      = 1 << 10
-	FilterWork             = 32 << 20 // bytes that all filters of a capture URL look at in one request before its sender is answered
-	MaxJQ                  = 2 << 10  // bytes of a jq program
-	MaxJQBody              = 1 << 20  // bytes of a body that one is run on
+	FilterWork             = 32 << 20               // bytes that all filters of a capture URL look at in one request before its sender is answered
+	MaxJQ                  = 2 << 10                // bytes of a jq program
+	MaxJQBody              = 1 << 20                // bytes of a body that one is run on
+	JQTime                 = 200 * time.Millisecond // of one program on one body
 	MaxTargetURL           = 2 << 10
 	MaxTargetHeaders       = 50 // of a subscription
 	MinSecretLen           = 16 // characters of a secret that somebody chose
@@ -78,6 +79,10 @@ const (
 	MaxResent              = 1000      // deliveries that makes
 	MaxReplayAhead         = 1000      // unfinished deliveries of a subscription beyond which a replay waits
 	MaxEditedBody          = 1 << 20   // bytes of a body edited in the dashboard
+	MaxTries               = 4         // tests of targets and dry runs at a time, one of each user
+	DefaultDryRun          = 200       // stored requests
+	MaxDryRun              = 1000
+	DryRunTime             = 5 * time.Second
 
 	// Accounts.
 	MaxEmailLen    = 254
@@ -101,8 +106,10 @@ const (
 	DefaultConnsPerIP  = 2000
 	DefaultSocksPerIP  = 2000
 	MaxSocketMessage   = 512 // bytes of one message from a browser
-	LoginFailures      = 10  // wrong passwords of one account from one address in LoginWindow
-	LoginFailuresAddr  = 50  // wrong passwords from one address in LoginWindow
+	MaxSocketMessages  = 60  // in SocketWindow: a page gives a sign of life a minute and an answer to each ping
+	SocketWindow       = 10 * time.Second
+	LoginFailures      = 10 // wrong passwords of one account from one address in LoginWindow
+	LoginFailuresAddr  = 50 // wrong passwords from one address in LoginWindow
 	LoginWindow        = 10 * time.Minute
 	MaxParallelHashes  = 4
 	SetupLinkLifetime  = 24 * time.Hour
