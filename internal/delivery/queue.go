@@ -33,6 +33,8 @@ type queue struct {
 	sub     *subscription // nil for those, and when it is gone
 	claimed map[hook.ID]bool
 	ready   []store.Claim // leased and not under way yet, in their order
+	owner   hook.ID       // of its capture URL
+	passed  hook.ID       // the first of ready, when the filter lets it pass
 	probe   hook.ID       // the delivery that probes a target that is down; 0 = none
 	sending int
 	limiter *rate.Limiter // nil = no limit
@@ -48,6 +50,8 @@ type queue struct {
 	turn    store.ProbeTurn
 	blocked bool // among Worker.blocked
 	waits   bool // a timer runs for the rate
+
+	deciding bool // among those that wait for their filter, or it is being decided
 }
 
 func newQueue(id hook.ID) *queue {
@@ -73,11 +77,15 @@ func (q *queue) refresh(ctx context.Context, st *store.Store) {
 	}
 	before := q.sub
 	q.sub = &subscription{SubscriptionStatus: status}
+	if u, err := st.CaptureURL(ctx, hook.System, status.CaptureURLID); err == nil {
+		q.owner = u.OwnerID
+	}
 	if jq := status.Filter.JQ; jq != "" {
 		if before != nil && before.Filter.JQ == jq {
 			q.sub.program, q.sub.broken = before.program, before.broken
 		} else {
 			q.sub.program, q.sub.broken = filter.Compile(jq)
+			q.passed = 0
 		}
 	}
 	if before == nil || before.Rate != status.Rate {
@@ -109,6 +117,15 @@ func (q *queue) giveBack() (back []store.Claim) {
 	}
 	q.ready = keep
 	return back
+}
+
+// undecided reports whether the filter has to be asked before the first of ready is sent.
+func (q *queue) undecided() bool {
+	if len(q.ready) == 0 || q.sub == nil {
+		return false
+	}
+	c := &q.ready[0]
+	return c.ID != q.passed && c.Trigger == hook.TriggerCapture && c.AttemptCount == 0 && (q.sub.Filter.JQ != "" || c.Undecided)
 }
 
 // limit is how many attempts may be under way.

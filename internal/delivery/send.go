@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"runtime/debug"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/egress"
-	"github.com/hookkeeper/hookkeeper/internal/filter"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 )
@@ -18,13 +16,8 @@ import (
 // attempt sends one delivery and returns what came of it.
 func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) (r store.Result) {
 	began := time.Now()
-	defer func() {
-		if p := recover(); p != nil { // one delivery must not take the others with it
-			w.Log.Error("a delivery panicked", "delivery", c.ID.Text(hook.DeliveryPrefix), "panic", p, "stack", string(debug.Stack()))
-			r = store.Result{Claim: c, Next: hook.Next{State: hook.Failed, Reason: "Hookkeeper made a mistake here, please report it"}}
-		}
-	}()
-	request, why := w.load(ctx, sub, &c)
+	defer w.recovered(&c, func(mistake hook.Next) { r = store.Result{Claim: c, Next: mistake} })
+	request, why := w.load(ctx, &c)
 	if why != nil {
 		return store.Result{Claim: c, Next: *why}
 	}
@@ -50,6 +43,14 @@ func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) 
 	return judge(sub, c, &a, err, probe)
 }
 
+// recovered is deferred where a delivery is worked on: a panic is the end of that one and must not take the others with it.
+func (w *Worker) recovered(c *store.Claim, end func(hook.Next)) {
+	if p := recover(); p != nil {
+		w.Log.Error("a delivery panicked", "delivery", c.ID.Text(hook.DeliveryPrefix), "panic", p, "stack", string(debug.Stack()))
+		end(hook.Next{State: hook.Failed, Reason: "Hookkeeper made a mistake here, please report it"})
+	}
+}
+
 // triggerOf says what makes the next attempt of a delivery happen.
 func triggerOf(c *store.Claim, probe bool) hook.Trigger {
 	switch {
@@ -62,7 +63,7 @@ func triggerOf(c *store.Claim, probe bool) hook.Trigger {
 }
 
 // load returns the request to send, or what becomes of the delivery instead.
-func (w *Worker) load(ctx context.Context, sub *subscription, c *store.Claim) (*hook.Request, *hook.Next) {
+func (w *Worker) load(ctx context.Context, c *store.Claim) (*hook.Request, *hook.Next) {
 	request, err := w.recent.get(c.RequestID), error(nil)
 	if request == nil {
 		request, err = w.Store.Request(ctx, hook.System, c.RequestID)
@@ -78,45 +79,7 @@ func (w *Worker) load(ctx context.Context, sub *subscription, c *store.Claim) (*
 	case request.Truncated && c.Edit == nil:
 		return nil, &hook.Next{State: hook.Failed, Reason: "the body was over the limit and was not kept"}
 	}
-	if sub == nil || c.Trigger != hook.TriggerCapture || c.AttemptCount > 0 || sub.Filter.JQ == "" && !c.Undecided {
-		return request, nil
-	}
-	w.filters <- struct{}{}
-	defer func() { <-w.filters }()
-	if c.Undecided {
-		if why := refusal(&sub.Filter, request); why != nil {
-			return request, why
-		}
-	}
-	return request, sub.runJQ(ctx, request)
-}
-
-// refusal decides the conditions that were too much work for the time in which a sender waits. It returns nil when they
-// all hold.
-func refusal(f *hook.Filter, r *hook.Request) *hook.Next {
-	rule := filter.NewFacts(r, math.MaxInt).Match(f)
-	if rule == hook.Delivered {
-		return nil
-	}
-	return &hook.Next{State: hook.Skipped, Reason: hook.Clip(f.Rules()[rule], 200)}
-}
-
-// runJQ runs the jq condition, which is left to the worker because its time is a stranger's to choose.
-func (sub *subscription) runJQ(ctx context.Context, r *hook.Request) *hook.Next {
-	if sub.Filter.JQ == "" {
-		return nil
-	}
-	if sub.program == nil {
-		return &hook.Next{State: hook.Failed, Reason: "the jq condition cannot be used: " + sub.broken.Error()}
-	}
-	matches, err := sub.program.Match(ctx, r.Body)
-	switch {
-	case err != nil:
-		return &hook.Next{State: hook.Failed, Reason: "the jq condition could not be decided: " + err.Error()}
-	case !matches:
-		return &hook.Next{State: hook.Skipped, Reason: "jq: " + hook.Clip(sub.Filter.JQ, 200)}
-	}
-	return nil
+	return request, nil
 }
 
 // errBeforeSending is why an attempt was not even tried. It is final.

@@ -12,11 +12,10 @@ import (
 )
 
 const (
-	stopGrace       = 8 * time.Second        // for attempts that are under way when the worker stops
-	lookEvery       = time.Minute            // how often every queue is looked at, whatever was told
-	retryStore      = 500 * time.Millisecond // when the store failed
-	parallelFilters = 2                      // filters that are decided at a time
-	giveWay         = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
+	stopGrace  = 8 * time.Second        // for attempts that are under way when the worker stops
+	lookEvery  = time.Minute            // how often every queue is looked at, whatever was told
+	retryStore = 500 * time.Millisecond // when the store failed
+	giveWay    = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
 )
 
 // Options are the parts of a Worker.
@@ -32,9 +31,8 @@ type Options struct {
 // Worker delivers. Notify and Try may be called at any time; Run does the work.
 type Worker struct {
 	Options
-	wake    chan struct{}
-	filters chan struct{} // slots for filters that are decided here
-	recent  recent
+	wake   chan struct{}
+	recent recent
 
 	mu       sync.Mutex
 	queues   map[hook.ID]*queue
@@ -42,6 +40,7 @@ type Worker struct {
 	results  []store.Result       // not stored yet
 	release  []store.Claim        // to be given back unsent
 	blocked  []*queue             // had something to send when too much was under way
+	filters  filterTurns
 	sending  int
 	bytes    int64 // of the bodies being sent
 	stopping bool
@@ -54,8 +53,8 @@ type Worker struct {
 // New returns a worker that does nothing until Run.
 func New(o Options) *Worker {
 	w := &Worker{
-		Options: o, wake: make(chan struct{}, 1), filters: make(chan struct{}, parallelFilters), rested: make(chan struct{}, 1),
-		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{},
+		Options: o, wake: make(chan struct{}, 1), rested: make(chan struct{}, 1),
+		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{}, filters: filterTurns{waiting: map[hook.ID][]*queue{}},
 	}
 	w.sendCtx, w.cancel = context.WithCancel(context.Background())
 	return w
@@ -269,6 +268,11 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 // pump starts as many attempts of a queue as may be under way.
 func (w *Worker) pump(q *queue) {
 	for !w.stopping && len(q.ready) > 0 && q.sending < q.limit() {
+		if q.undecided() {
+			w.filters.add(q)
+			w.startFilters()
+			return
+		}
 		size := q.ready[0].BodySize
 		if w.sending >= hook.MaxSending || w.sending > 0 && w.bytes+size > hook.MaxSendingBytes {
 			if !q.blocked {
@@ -325,21 +329,29 @@ func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
 		other.blocked = false
 		w.pump(other)
 	}
-	if w.stopping && w.sending == 0 {
+	w.tellRested()
+	w.mu.Unlock()
+	w.signal()
+}
+
+// busy reports whether something is under way.
+func (w *Worker) busy() bool { return w.sending+w.filters.running > 0 }
+
+// tellRested tells stop when nothing is under way any more.
+func (w *Worker) tellRested() {
+	if w.stopping && !w.busy() {
 		select {
 		case w.rested <- struct{}{}:
 		default:
 		}
 	}
-	w.mu.Unlock()
-	w.signal()
 }
 
 // stop waits for what is under way, cuts it off when that takes too long, and stores the results.
 func (w *Worker) stop() {
 	w.mu.Lock()
 	w.stopping = true
-	busy := w.sending > 0
+	busy := w.busy()
 	for _, q := range w.queues {
 		w.release = append(w.release, q.ready...)
 		q.ready = nil

@@ -1,0 +1,51 @@
+package delivery
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// TestTurnsOfJQ: owners take turns, and the queues of an owner do; one that waits already does not wait twice.
+func TestTurnsOfJQ(t *testing.T) {
+	turns := filterTurns{waiting: map[hook.ID][]*queue{}}
+	for _, q := range []*queue{{id: 11, owner: 1}, {id: 12, owner: 1}, {id: 13, owner: 1}, {id: 21, owner: 2}, {id: 31, owner: 3}, {id: 22, owner: 2}} {
+		turns.add(q)
+		turns.add(q)
+	}
+	var order []hook.ID
+	for q := turns.next(); q != nil; q = turns.next() {
+		order = append(order, q.id)
+	}
+	if want := []hook.ID{11, 21, 31, 12, 22, 13}; !slices.Equal(order, want) {
+		t.Errorf("the order is %v, want %v", order, want)
+	}
+	turns.add(&queue{id: 41, owner: 4})
+	turns.running = parallelFilters
+	if q := turns.next(); q != nil {
+		t.Errorf("%d has a turn while %d are being decided", q.id, parallelFilters)
+	}
+}
+
+// TestWaitingForJQ: what waits for its condition is not under way, so it takes nothing from deliveries without one.
+func TestWaitingForJQ(t *testing.T) {
+	st := storetest.Open(t, store.Options{})
+	url := storetest.CaptureURL(t, st)
+	sub := storetest.Subscription(t, st, url.ID, func(s *hook.Subscription) { s.Filter.JQ = "." })
+	for range 20 {
+		if err := st.Capture(storetest.Routed(url.ID, 1, sub.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := New(Options{Store: st, Log: slog.New(slog.DiscardHandler)})
+	w.filters.running = parallelFilters // nothing else gets a turn
+	w.Notify([]hook.ID{sub.ID})
+	w.turn(t.Context())
+	if q := w.queues[sub.ID]; len(q.ready) == 0 || !q.deciding || w.sending != 0 || w.bytes != 0 {
+		t.Errorf("%d are leased, %d are under way with %d bytes", len(q.ready), w.sending, w.bytes)
+	}
+}
