@@ -15,7 +15,7 @@ type miscount struct {
 }
 
 // recount mends counts that an earlier version left wrong. Unfinished deliveries are counted with each start: what is wrong there
-// deletes a subscription that still holds some. Bytes take reading every row, and that is done once in the life of a database.
+// deletes a subscription that still holds some. Bytes take reading every row, and replays many; that is done once in the life of a database.
 func (s *Store) recount(ctx context.Context) error {
 	wrong, err := s.miscounts(ctx, "SELECT id, discarded_up_to, queued - unfinished, 0 "+wrongUnfinished)
 	for _, m := range wrong {
@@ -41,7 +41,12 @@ func (s *Store) recount(ctx context.Context) error {
 		return err
 	}
 	return s.do(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('recounted', 1) ON CONFLICT DO NOTHING")
+		_, err := tx.ExecContext(ctx, `UPDATE replays SET failed = queued - done WHERE queued > done + failed AND NOT EXISTS (SELECT 1
+			FROM deliveries d WHERE d.subscription_id = replays.subscription_id AND d.state < 2 AND d.replay_id = replays.id)`)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('recounted', 1) ON CONFLICT DO NOTHING")
 		return err
 	})
 }

@@ -20,11 +20,14 @@ func TestWrongCountsAreMended(t *testing.T) {
 	sub, sound := storetest.Subscription(t, s, u.ID), storetest.Subscription(t, s, u.ID)
 	waiting := route(t, s, u.ID, sub.ID)
 	route(t, s, u.ID, sound.ID)
+	r, _ := replay(t, s, &sub, 1)
+	must(t, errOf(s.CancelReplay(t.Context(), hook.System, r.ID, "cancelled")))
 	before := stats(t, s, u.ID).Bytes
 	closeStore(t, s)
 	db := openRaw(t, path)
 	exec(t, db, "UPDATE subscription_stats SET unfinished = -2 WHERE subscription_id = $1", sub.ID)
 	exec(t, db, "UPDATE capture_url_stats SET bytes = bytes + 1374")
+	exec(t, db, "UPDATE replays SET failed = 0, state = 1")
 	must(t, db.Close())
 
 	var log bytes.Buffer
@@ -33,7 +36,10 @@ func TestWrongCountsAreMended(t *testing.T) {
 	must(t, err)
 	wantEqual(t, "queues with something in them", queues, []hook.ID{sub.ID, sound.ID})
 	must(t, s.Recount(t.Context()))
-	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 1})
+	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 1, Cancelled: 1})
+	r, err = s.Replay(t.Context(), hook.System, r.ID)
+	must(t, err)
+	wantEqual(t, "of the replay", r.Failed, int64(1))
 	wantEqual(t, "bytes", stats(t, s, u.ID).Bytes, before)
 	wantCounts(t, s, u.ID)
 	wantEqual(t, "told", strings.Count(log.String(), "counted wrong: mended"), 2)

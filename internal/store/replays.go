@@ -209,3 +209,18 @@ func (b *batch) cancelReplayed(ctx context.Context, r *hook.Replay, reason strin
 	}
 	return b.save(ctx)
 }
+
+// endReplayed counts deliveries that end without an attempt, by the replays that made them, 0 = none.
+func endReplayed(ctx context.Context, tx execer, replays []hook.ID) error {
+	ended := map[hook.ID]int64{}
+	for _, id := range replays {
+		ended[id]++
+	}
+	delete(ended, 0)
+	for id, n := range ended {
+		if _, err := tx.ExecContext(ctx, "UPDATE replays SET failed = failed + $2 WHERE id = $1", id, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}

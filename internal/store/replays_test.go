@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"testing"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -41,5 +43,48 @@ func TestCancelReplayIsOneStep(t *testing.T) {
 	must(t, err)
 	wantEqual(t, "state", r.State, hook.ReplayCancelled)
 	wantEqual(t, "cancelled", r.Failed, int64(n))
+	storetest.WantSound(t, s)
+}
+
+// TestReplaysCountWhatIsCancelled: a replay whose deliveries are discarded, deleted or too old comes to its end all the same.
+func TestReplaysCountWhatIsCancelled(t *testing.T) {
+	ctx := t.Context()
+	s := storetest.Open(t, store.Options{})
+	sub := func() hook.Subscription { return storetest.Subscription(t, s, storetest.CaptureURL(t, s).ID) }
+	for name, end := range map[string]func(sub *hook.Subscription, requests []hook.ID) error{
+		"discarded": func(sub *hook.Subscription, _ []hook.ID) error {
+			return errOf(s.DiscardHeld(ctx, hook.System, sub.ID, "discarded"))
+		},
+		"subscription deleted": func(sub *hook.Subscription, _ []hook.ID) error {
+			return s.DeleteSubscription(ctx, hook.System, sub.ID, true)
+		},
+		"requests deleted": func(_ *hook.Subscription, requests []hook.ID) error {
+			return errors.Join(s.DeleteRequest(ctx, hook.System, requests[0], true), s.DeleteRequest(ctx, hook.System, requests[1], true))
+		},
+		"discarded, then a request deleted": func(sub *hook.Subscription, requests []hook.ID) error {
+			return errors.Join(errOf(s.DiscardHeld(ctx, hook.System, sub.ID, "discarded")), s.DeleteRequest(ctx, hook.System, requests[0], true))
+		},
+		"cleared": func(sub *hook.Subscription, _ []hook.ID) error {
+			err := errOf(s.ClearRequests(ctx, hook.System, sub.CaptureURLID, true))
+			purge(t, s) // before the rows say that they are cancelled
+			return err
+		},
+		"expired": func(sub *hook.Subscription, requests []hook.ID) error {
+			route(t, s, sub.CaptureURLID) // the newest request stays
+			return errors.Join(s.Do(ctx, func(tx *sql.Tx) error {
+				_, err := tx.Exec("UPDATE requests SET received_at = 1 WHERE id <= $1", requests[1])
+				return err
+			}), s.Prune(ctx))
+		},
+	} {
+		target := sub()
+		r, requests := replay(t, s, &target, 2)
+		must(t, end(&target, requests))
+		must(t, s.Settle(ctx))
+		purge(t, s)
+		r, err := s.Replay(ctx, hook.System, r.ID)
+		must(t, err)
+		wantEqual(t, name, r.Failed, int64(2))
+	}
 	storetest.WantSound(t, s)
 }

@@ -224,7 +224,7 @@ func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID,
 	if unfinished > 0 && !cancel {
 		return 0, unfinishedConflict(unfinished)
 	}
-	return freed, s.writer.removeDeliveries(ctx, request)
+	return freed, s.writer.removeUnfinished(ctx, tx, request)
 }
 
 // cancelledCounts counts the unfinished deliveries that a transaction cancels one by one. On disk they are counted in it, in

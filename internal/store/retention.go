@@ -133,6 +133,18 @@ func (w *writer) removeDeliveries(ctx context.Context, request hook.ID) error {
 	return err
 }
 
+// removeUnfinished is removeDeliveries of a request whose deliveries may be unfinished: the replays that made them count those.
+func (w *writer) removeUnfinished(ctx context.Context, tx *sql.Tx, request hook.ID) error {
+	replays, err := queryAll(ctx, tx, scanID, "SELECT replay_id FROM deliveries WHERE request_id = $1 AND state < 2", request)
+	if err == nil {
+		err = endReplayed(ctx, tx, replays)
+	}
+	if err != nil {
+		return err
+	}
+	return w.removeDeliveries(ctx, request)
+}
+
 // expired reports whether a request goes although it has not been delivered: when it is twice as old as it may be, or when
 // the subscriptions that hold it have been disabled for long. Only upkeep, which has a cutoff, asks for that.
 func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bool, error) {
@@ -159,16 +171,22 @@ func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bo
 
 // cancelByRetention ends the unfinished deliveries of a request. Those that were discarded are counted already.
 func (w *writer) cancelByRetention(ctx context.Context, t *touched, request hook.ID) error {
-	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (d hook.Delivery, err error) { return d, row.Scan(&d.ID, &d.SubscriptionID) },
-		`UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0 WHERE request_id = $1 AND state < 2
-		RETURNING id, subscription_id`, request, byRetention)
+	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (d hook.Delivery, err error) {
+		return d, row.Scan(&d.ID, &d.SubscriptionID, &d.ReplayID)
+	}, `UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0 WHERE request_id = $1 AND state < 2
+		RETURNING id, subscription_id, replay_id`, request, byRetention)
+	replays := make([]hook.ID, len(cancelled))
 	for i := range cancelled {
 		d := &cancelled[i]
+		replays[i] = d.ReplayID
 		if e := w.s.urls.load().subs[d.SubscriptionID]; e != nil && !w.s.discarded(d) && err == nil {
 			err = t.expired.add(ctx, w.conn, e)
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return endReplayed(ctx, w.conn, replays)
 }
 
 // tellPruned tells what retention removed once that is on disk.
@@ -245,7 +263,8 @@ func (s *Store) settle(ctx context.Context) error {
 	return err
 }
 
-// cancelRows marks unfinished deliveries of a subscription up to an id, in batches. They are counted already.
+// cancelRows marks unfinished deliveries of a subscription up to an id, in batches. Their subscription has counted them already,
+// the replays that made them have not.
 func (s *Store) cancelRows(ctx context.Context, subscription, upTo hook.ID, reason string) error {
 	for more := true; more && ctx.Err() == nil; {
 		waiting, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
@@ -254,14 +273,14 @@ func (s *Store) cancelRows(ctx context.Context, subscription, upTo hook.ID, reas
 			return err
 		}
 		err = s.do(ctx, func(tx *sql.Tx) error {
-			result, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 4, reason = $3, lease = 0, next_at = 0 WHERE id IN (SELECT id
-				FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT $4)`, subscription, upTo, reason, hurried)
+			replays, err := queryAll(ctx, tx, scanID, `UPDATE deliveries SET state = 4, reason = $3, lease = 0, next_at = 0 WHERE id IN (SELECT id
+				FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT $4) RETURNING replay_id`,
+				subscription, upTo, reason, hurried)
 			if err != nil {
 				return err
 			}
-			n, err := result.RowsAffected()
-			more = n == hurried
-			return err
+			more = len(replays) == hurried
+			return endReplayed(ctx, tx, replays)
 		})
 		if err != nil {
 			return err

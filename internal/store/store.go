@@ -157,6 +157,9 @@ func fromMicros(v int64) time.Time {
 // scanner is a row or the current row of rows.
 type scanner interface{ Scan(dest ...any) error }
 
+// scanID reads a row of one id.
+func scanID(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) }
+
 // querier is the read pool, or a transaction of the writer.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

@@ -162,7 +162,7 @@ func (s *Store) purge(ctx context.Context, captureURL, after, upTo hook.ID, unti
 				LIMIT $4) RETURNING id`, captureURL, after, upTo, purgeBatch)
 			for _, id := range gone {
 				if err == nil && s.writer.deliveryIDs.Last() != 0 {
-					err = s.writer.removeDeliveries(ctx, id)
+					err = s.writer.removeUnfinished(ctx, tx, id)
 				}
 			}
 			removed = int64(len(gone))
