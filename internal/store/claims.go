@@ -146,15 +146,20 @@ func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
 }
 
 // Queues returns the subscriptions that have something unfinished, 0 among them for resends to typed URLs. The rows are asked,
-// not the counts, and each step looks for the next subscription, however many deliveries one holds.
+// not the counts.
 func (s *Store) Queues(ctx context.Context) ([]hook.ID, error) {
-	return queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
-		`WITH RECURSIVE queue (id) AS (
-			SELECT min(subscription_id) FROM deliveries WHERE state < 2
+	return s.subscriptionsWith(ctx, hook.Pending, hook.Waiting)
+}
+
+// subscriptionsWith returns the subscriptions, 0 for typed URLs, that have deliveries in a range of stored states. Each step looks for
+// the next subscription: it does not matter how many deliveries one has.
+func (s *Store) subscriptionsWith(ctx context.Context, from, to hook.State) ([]hook.ID, error) {
+	return queryAll(ctx, s.read, scanID, `WITH RECURSIVE has (id) AS (
+			SELECT min(subscription_id) FROM deliveries
 			UNION ALL
-			SELECT (SELECT min(subscription_id) FROM deliveries WHERE state < 2 AND subscription_id > queue.id) FROM queue
-				WHERE queue.id IS NOT NULL)
-		SELECT id FROM queue WHERE id IS NOT NULL`)
+			SELECT (SELECT min(subscription_id) FROM deliveries WHERE subscription_id > has.id) FROM has WHERE has.id IS NOT NULL)
+		SELECT id FROM has WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription_id = has.id AND d.state BETWEEN $1 AND $2)`,
+		int(from), int(to))
 }
 
 func (s *Store) discardedUpTo(subscription hook.ID) hook.ID {

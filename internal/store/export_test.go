@@ -49,3 +49,6 @@ func (s *Store) Recount(ctx context.Context) error { return s.recount(ctx) }
 var NewestTurn = ProbeTurn{newest: true}
 
 const Hurried = hurried
+
+// ForgetCancelled does at once what Run does from time to time.
+func (s *Store) ForgetCancelled(ctx context.Context) error { return s.forgetCancelled(ctx) }

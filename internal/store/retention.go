@@ -289,22 +289,46 @@ func (s *Store) cancelRows(ctx context.Context, subscription, upTo hook.ID, reas
 	return nil
 }
 
-// forgetCancelled removes deliveries that retention cancelled and that nobody can want to read about any more.
+// forgetCancelled removes deliveries that retention cancelled and that nobody can want to read about any more: also those of
+// subscriptions that are deleted, and resends to typed URLs.
 func (s *Store) forgetCancelled(ctx context.Context) error {
-	for _, e := range s.urls.load().subs {
-		days := e.url.get().Keep.Or(s.opts.Keep).Days
-		before := hook.FirstIDAt(time.Now().AddDate(0, 0, -2*int(days)).Add(-cancelledFor))
-		err := s.do(ctx, func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.subscription_id = $1
-				AND d.state = 4 AND d.id < $2 AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = d.request_id) LIMIT $3)`,
-				e.id, before, purgeBatch)
-			return err
-		})
+	subs, err := s.subscriptionsWith(ctx, hook.Cancelled, hook.Cancelled)
+	for _, id := range subs {
+		if err == nil {
+			err = s.forgetCancelledOf(ctx, id)
+		}
+	}
+	return err
+}
+
+func (s *Store) forgetCancelledOf(ctx context.Context, subscription hook.ID) error {
+	keep := s.opts.Keep
+	if e := s.urls.load().subs[subscription]; e != nil {
+		keep = e.url.get().Keep.Or(keep)
+	}
+	before := hook.FirstIDAt(time.Now().AddDate(0, 0, -2*int(keep.Days)).Add(-cancelledFor))
+	return s.do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.subscription_id = $1
+			AND d.state = 4 AND d.id < $2 AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = d.request_id) LIMIT $3)`,
+			subscription, before, purgeBatch)
+		return err
+	})
+}
+
+// forgetDeliveries removes what is left of the deliveries of a capture URL that is deleted, and whose requests are gone: those that
+// retention cancelled. It reports whether all are.
+func (s *Store) forgetDeliveries(ctx context.Context, captureURL hook.ID) (done bool, err error) {
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE state = 4 AND capture_url_id = $1
+			AND subscription_id IN (SELECT 0 UNION ALL SELECT id FROM subscriptions WHERE capture_url_id = $1) LIMIT $2)`, captureURL, purgeBatch)
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		n, err := result.RowsAffected()
+		done = n < purgeBatch
+		return err
+	})
+	return done, err
 }
 
 // full returns why a capture URL takes nothing more: it holds twice the bytes it may, because what has not been delivered is

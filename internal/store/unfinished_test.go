@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -238,6 +239,41 @@ func TestDeletingNamesResends(t *testing.T) {
 	wantKind(t, "the capture URL", s.DeleteCaptureURL(ctx, hook.System, u.ID, false), hook.Conflict)
 	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
 	must(t, s.DeleteCaptureURL(ctx, hook.System, other.ID, false))
+}
+
+// TestCancelledByRetentionIsForgotten: what retention cancelled goes with its capture URL at once, and else when it is old,
+// whether or not its subscription is still there.
+func TestCancelledByRetentionIsForgotten(t *testing.T) {
+	ctx := t.Context()
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Days: 10}})
+	u := storetest.CaptureURL(t, s)
+	lives, deleted := storetest.Subscription(t, s, u.ID), storetest.Subscription(t, s, u.ID)
+	cancelled := func(receivedAt time.Time) {
+		r := storetest.Routed(u.ID, 10, lives.ID, deleted.ID)
+		r.ReceivedAt = receivedAt
+		must(t, s.Capture(r))
+		route(t, s, u.ID) // the newest request stays
+		must(t, errOf(s.Resend(ctx, hook.System, "", hook.Resend{RequestID: r.ID, TargetURL: "https://a.example/"})))
+		must(t, s.Do(ctx, func(tx *sql.Tx) error {
+			_, err := tx.Exec("UPDATE requests SET received_at = 1 WHERE id <= $1", r.ID)
+			return errors.Join(err, errOf(tx.Exec("UPDATE deliveries SET id = $2 WHERE request_id = $1 AND subscription_id = 0",
+				r.ID, int64(hook.FirstIDAt(receivedAt))-1)))
+		}))
+		must(t, s.Prune(ctx))
+	}
+	rows := func() int64 { return number(t, s, "SELECT count(*) FROM deliveries WHERE state = 4") }
+	cancelled(time.Now().AddDate(0, 0, -60))
+	wantEqual(t, "cancelled", rows(), 3)
+	must(t, s.DeleteSubscription(ctx, hook.System, deleted.ID, true))
+	must(t, s.ForgetCancelled(ctx))
+	wantEqual(t, "when they are old", rows(), 0)
+	cancelled(time.Now())
+	wantEqual(t, "cancelled", rows(), 2)
+	must(t, s.ForgetCancelled(ctx))
+	wantEqual(t, "while they are new", rows(), 2)
+	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
+	purge(t, s)
+	wantEqual(t, "when their capture URL is gone", rows(), 0)
 }
 
 // upkeep runs the upkeep until something is the case.

@@ -190,6 +190,9 @@ func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
 			continue // another process deleted it, and captures go on until that is noticed
 		}
 		done, err := s.purge(ctx, id, 0, 1<<63-1, until)
+		if done && err == nil {
+			done, err = s.forgetDeliveries(ctx, id)
+		}
 		if err != nil || !done {
 			return err
 		}
