@@ -34,6 +34,7 @@ type DeliveryView struct {
 	hook.Delivery
 	URL      hook.CaptureURL
 	Request  *hook.Request // nil when it is not kept any more
+	Edit     *hook.Edit    // nil when the request is sent as it is
 	Attempts []hook.Attempt
 	Alone    bool // Attempts is the one that was asked for
 }

@@ -1,9 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -65,7 +65,7 @@ func newDeliveryJSON(d hook.Delivery) deliveryJSON {
 	doc := deliveryJSON{
 		ID: new(d.ID.Text(hook.DeliveryPrefix)), RequestID: d.RequestID.Text(hook.RequestPrefix), TargetURL: d.TargetURL,
 		State: d.State.String(), Reason: textOrNull(d.Reason), AttemptCount: d.AttemptCount, LastStatus: numberOrNull(d.LastStatus),
-		By: textOrNull(d.By), Edited: d.Edit != nil, NextAttemptAt: apiTime(d.NextAt), CreatedAt: apiTime(d.CreatedAt),
+		By: textOrNull(d.By), Edited: d.Edited, NextAttemptAt: apiTime(d.NextAt), CreatedAt: apiTime(d.CreatedAt),
 	}
 	if d.SubscriptionID != 0 {
 		doc.SubscriptionID = new(d.SubscriptionID.Text(hook.SubscriptionPrefix))
@@ -362,13 +362,21 @@ func (in *resendInput) edit(r *hook.Request, sub *hook.Subscription) *hook.Edit 
 	if in.Body.set && !in.Body.null || in.BodyBase64.set && !in.BodyBase64.null {
 		e.Body = append([]byte(in.Body.value), in.BodyBase64.value...)
 	}
+	leaveOutBody(e, r)
 	return e
+}
+
+// leaveOutBody leaves the request to say what the body is where the edited copy does not change it.
+func leaveOutBody(e *hook.Edit, r *hook.Request) {
+	if bytes.Equal(e.Body, r.Body) {
+		e.Body = nil
+	}
 }
 
 // newEdit returns the copy of a request that an editor begins with: what a delivery to the subscription, or to a typed URL
 // when it is nil, would send. Credentials are in it only when they would be sent.
 func newEdit(r *hook.Request, sub *hook.Subscription) *hook.Edit {
-	e := &hook.Edit{Method: r.Method, Body: slices.Clone(r.Body)}
+	e := &hook.Edit{Method: r.Method}
 	if sub != nil && sub.Method != "" {
 		e.Method = sub.Method
 	}

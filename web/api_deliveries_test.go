@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"encoding/base64"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -116,14 +118,26 @@ func TestAPIResend(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	edit := func() *hook.Edit {
+		e, err := s.store.Edit(t.Context(), hook.System, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
 	want := &hook.Edit{Method: "PUT", Headers: []hook.Header{{Name: "X-A", Value: "b"}}, Body: []byte("new")}
-	if diff := cmp.Diff(want, d.Edit); diff != "" || d.Retry || d.SignAs != sub.ID {
+	if diff := cmp.Diff(want, edit()); diff != "" || d.Retry || d.SignAs != sub.ID {
 		t.Errorf("stored: %+v\n%s", d, diff)
+	}
+	doc = s.call("POST", path, `{"target_url":"https://b.example/x","body":""}`, 202)
+	id, _ = hook.ParseID(hook.DeliveryPrefix, doc["id"].(string))
+	if body := edit().Body; body == nil || len(body) > 0 {
+		t.Errorf("a body that is to be empty is %q", body)
 	}
 	doc = s.call("POST", path, `{"subscription_id":"`+subID+`","method":"PATCH"}`, 202)
 	id, _ = hook.ParseID(hook.DeliveryPrefix, doc["id"].(string))
-	if d, _, err = s.store.Delivery(t.Context(), hook.System, id); err != nil || d.Edit.Path != "/stripe" || d.Edit.Query != "a=1" || string(d.Edit.Body) != "body" {
-		t.Errorf("the rest is not the request's: %+v, %v", d.Edit, err)
+	if e := edit(); e.Path != "/stripe" || e.Query != "a=1" || e.Body != nil {
+		t.Errorf("the rest is not the request's: %+v", e)
 	}
 	again := s.call("POST", "/api/v1/deliveries/"+doc["id"].(string)+"/resend", "", 202)
 	wantJSON(t, "again", []any{again["edited"], again["subscription_id"]}, `[true,"`+subID+`"]`)
@@ -179,4 +193,76 @@ func TestAPIDeliveriesOfOthers(t *testing.T) {
 			t.Errorf("%s: %s", path, a.body)
 		}
 	}
+}
+
+// allocated returns how many bytes f allocates, those of the server included. Its test must not be parallel.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestListsReadNoEditedCopies: what a list costs does not depend on what edited copies carry, whoever asks.
+func TestListsReadNoEditedCopies(t *testing.T) {
+	s := newSubscribed(t)
+	r := s.request(s.url.ID, "body")
+	body := bytes.Repeat([]byte("b"), hook.MaxEditedBody)
+	var ids []string
+	for range 10 {
+		made, err := s.store.Resend(t.Context(), hook.System, "", hook.Resend{
+			RequestID: r.ID, TargetURL: "https://a.example", Edit: &hook.Edit{Method: "PUT", Body: body},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, "delivery", made[0].ID.Text(hook.DeliveryPrefix))
+	}
+	owner, stranger := s.loggedIn(s.user), s.site.token(s.site.user(false))
+	owner.get("/settings") // the first page of a process costs more than others
+	for path, get := range map[string]func(path string) answer{
+		"/api/v1/deliveries?limit=50":                                    func(path string) answer { return s.api(s.token, "GET", path, "") },
+		"/api/v1/deliveries?request_id=" + r.ID.Text(hook.RequestPrefix): func(path string) answer { return s.api(s.token, "GET", path, "") },
+		"/api/v1/requests/" + r.ID.Text(hook.RequestPrefix):              func(path string) answer { return s.api(s.token, "GET", path, "") },
+		"/api/v1/deliveries?limit=200":                                   func(path string) answer { return s.api(stranger, "GET", path, "") },
+		urlPath(s.url.ID):                                                func(path string) answer { return owner.get(path) },
+		urlPath(s.url.ID) + "/deliveries":                                func(path string) answer { return owner.get(path) },
+		requestPath(s.url.ID, r.ID) + "?tab=deliveries":                  func(path string) answer { return owner.get(path) },
+		"/deliveries/resend":                                             func(path string) answer { return owner.post(path, ids...) },
+		"/api/v1/deliveries/" + ids[1] + "/resend":                       func(path string) answer { return s.api(s.token, "POST", path, "") },
+	} {
+		var a answer
+		if used := allocated(func() { a = get(path) }); used > 4<<20 {
+			t.Errorf("%s allocates %d KiB", path, used>>10)
+		}
+		if a.status >= 400 {
+			t.Errorf("%s: status %d", path, a.status)
+		}
+	}
+	storetest.WantSound(t, s.store)
+}
+
+// TestEditWithoutBody: an edited copy that leaves the body as it is does not store it again.
+func TestEditWithoutBody(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t, guarded(t))
+	body := strings.Repeat("b", 100<<10)
+	r := s.request(s.url.ID, body)
+	owner, path := s.loggedIn(s.user), "/api/v1/requests/"+r.ID.Text(hook.RequestPrefix)+"/resend"
+	used := func() int64 {
+		u, err := s.store.CaptureURL(t.Context(), hook.System, s.url.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Bytes
+	}
+	before := used()
+	s.call("POST", path, `{"target_url":"https://a.example","method":"PUT"}`, 202)
+	s.call("POST", path, `{"target_url":"https://a.example","method":"PUT","body":"`+body+`"}`, 202)
+	wantStatus(t, "the form", owner.post(requestPath(s.url.ID, r.ID)+"/edit", "target_url", "https://a.example", "method", "PUT", "body", body), 303)
+	if n := used() - before; n > 4<<10 {
+		t.Errorf("three copies that change the method take %d bytes", n)
+	}
+	storetest.WantSound(t, s.store)
 }

@@ -82,6 +82,11 @@ func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.Delivery
 	if v.Delivery, v.Attempts, err = s.Store.Delivery(r.Context(), actor(r), id); err != nil {
 		return v, err
 	}
+	if v.Edited {
+		if v.Edit, err = s.Store.Edit(r.Context(), actor(r), id); err != nil {
+			return v, err
+		}
+	}
 	u, err := s.Store.CaptureURL(r.Context(), actor(r), v.CaptureURLID)
 	if err != nil {
 		return v, err

@@ -241,8 +241,10 @@ func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
 		if d.SubscriptionID == 0 {
 			form.TargetURL, form.SignAs, form.Retry = d.TargetURL, d.SignAs, d.Retry
 		}
-		if d.Edit != nil {
-			edit = d.Edit
+		if d.Edited {
+			if edit, err = s.Store.Edit(r.Context(), actor(r), id); err != nil {
+				return err
+			}
 		}
 	} else if len(form.Subscriptions) > 0 {
 		form.SubscriptionID = form.Subscriptions[0].ID
@@ -260,9 +262,13 @@ func fillEdit(form *templates.EditForm, e *hook.Edit) {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
 	form.Headers = strings.ToValidUTF8(strings.Join(lines, "\n"), "\uFFFD")
-	form.BodyIsBinary = !editable(e.Body)
+	body := e.Body
+	if body == nil {
+		body = form.Request.Body
+	}
+	form.BodyIsBinary = !editable(body)
 	if !form.BodyIsBinary {
-		form.Body = string(e.Body)
+		form.Body = string(body)
 	}
 }
 
@@ -318,12 +324,13 @@ func (s *Server) readEdited(r *http.Request, form *templates.EditForm) (hook.Res
 	if err != nil {
 		err = relocate(err, "response.headers", "headers")
 	}
-	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers, Body: form.Request.Body}
+	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers}
 	if !form.BodyIsBinary {
 		e.Body = []byte(form.Body)
 		if !strings.Contains(string(form.Request.Body), "\r\n") {
 			e.Body = []byte(typedText(form.Body))
 		}
+		leaveOutBody(e, form.Request)
 	}
 	resend.Edit = e
 	return resend, joinInvalid(bad, err, e.Validate())

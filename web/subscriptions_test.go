@@ -378,10 +378,14 @@ func TestEditAndResend(t *testing.T) {
 	}
 	d.follow(path, fields...)
 	all, err := d.store.Deliveries(t.Context(), hook.System, store.DeliveryPage{Request: r.ID, Limit: 10})
-	if err != nil || len(all) != 1 || all[0].Edit == nil {
+	if err != nil || len(all) != 1 || !all[0].Edited {
 		t.Fatalf("%d deliveries, %v", len(all), err)
 	}
-	wantEqualOf(t, "edit", *all[0].Edit, hook.Edit{
+	edit, err := d.store.Edit(t.Context(), hook.System, all[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEqualOf(t, "edit", *edit, hook.Edit{
 		Method: "PATCH", Path: "/x", Query: "b=2", Headers: []hook.Header{{Name: "X-New", Value: "1"}}, Body: []byte(hostile),
 	})
 	again := d.get(path + "?delivery=" + all[0].ID.Text(hook.DeliveryPrefix)).parse(t)

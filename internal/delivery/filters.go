@@ -94,7 +94,7 @@ func (w *Worker) decided(q *queue, next *hook.Next) {
 // byFilter returns what becomes of a delivery that the filter does not let pass, nil when it does.
 func (w *Worker) byFilter(sub *subscription, c *store.Claim) (next *hook.Next) {
 	defer w.recovered(c, func(mistake hook.Next) { next = &mistake })
-	request, next := w.load(w.sendCtx, c)
+	request, _, next := w.load(w.sendCtx, c)
 	if next == nil && c.Undecided {
 		next = byConditions(&sub.Filter, request)
 	}

@@ -16,6 +16,7 @@ import (
 type message struct {
 	delivery *hook.Delivery
 	request  *hook.Request
+	edit     *hook.Edit         // what is sent in place of the request; nil = the request
 	sub      *hook.Subscription // nil for a resend to a typed URL
 	signing  hook.Signing
 	number   int // of the attempt
@@ -25,8 +26,8 @@ type message struct {
 
 func (m *message) method() string {
 	switch {
-	case m.delivery.Edit != nil:
-		return m.delivery.Edit.Method
+	case m.edit != nil:
+		return m.edit.Method
 	case m.sub != nil && m.sub.Method != "":
 		return m.sub.Method
 	}
@@ -34,8 +35,8 @@ func (m *message) method() string {
 }
 
 func (m *message) body() []byte {
-	if m.delivery.Edit != nil {
-		return m.delivery.Edit.Body
+	if m.edit != nil && m.edit.Body != nil {
+		return m.edit.Body
 	}
 	return m.request.Body
 }
@@ -49,8 +50,8 @@ func (m *message) timeout() time.Duration {
 
 // captured returns the headers that are passed on before the rules are applied.
 func (m *message) captured() []hook.Header {
-	if m.delivery.Edit != nil {
-		return m.delivery.Edit.Headers
+	if m.edit != nil {
+		return m.edit.Headers
 	}
 	return m.request.Headers
 }
@@ -65,8 +66,8 @@ func (m *message) url() (string, error) {
 	}
 	path, query := "", ""
 	switch {
-	case m.delivery.Edit != nil:
-		path, query = m.delivery.Edit.Path, m.delivery.Edit.Query
+	case m.edit != nil:
+		path, query = m.edit.Path, m.edit.Query
 	case m.sub != nil && m.sub.AppendPath:
 		path, query = m.request.SubPath(), m.request.Query
 	}
@@ -173,7 +174,7 @@ func (m *message) passes(name string) bool {
 	case dropped[name], strings.HasPrefix(name, "Hookkeeper-"), strings.HasPrefix(name, "X-Forwarded-"):
 		return false
 	case credentials[name]:
-		return m.delivery.Edit != nil || m.sub != nil && m.sub.ForwardCredentials
+		return m.edit != nil || m.sub != nil && m.sub.ForwardCredentials
 	}
 	return true
 }

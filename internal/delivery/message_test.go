@@ -67,7 +67,7 @@ func TestPathLeavesTheTarget(t *testing.T) {
 			t.Errorf("%s is sent to %s", path, got)
 		}
 		m := toSubscription(sub, captured())
-		m.delivery.Edit = &hook.Edit{Method: "POST", Path: path}
+		m.edit = &hook.Edit{Method: "POST", Path: path}
 		if got, err := m.url(); err == nil {
 			t.Errorf("edited: %s is sent to %s", path, got)
 		}
@@ -152,7 +152,8 @@ func TestEditedCopy(t *testing.T) {
 	m := toSubscription(sub, captured(hook.Header{Name: "Hookkeeper-Hops", Value: "4"}))
 	m.signing.Scheme = hook.SignStandard
 	m.signing.Secrets = []hook.Secret{{Text: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}
-	m.delivery.Edit = &hook.Edit{
+	m.delivery.Edited = true
+	m.edit = &hook.Edit{
 		Method: "PATCH", Path: "/b", Query: "q", Body: []byte("new"),
 		Headers: []hook.Header{{Name: "authorization", Value: "mine"}, {Name: "Hookkeeper-Hops", Value: "0"}},
 	}

@@ -267,6 +267,37 @@ func TestResendToURL(t *testing.T) {
 	wantEqual(t, "trigger", attempts[0].Trigger, hook.TriggerManual)
 }
 
+// TestEditedCopies: what an edited copy changes is sent, the rest is the request's, and a copy can be sent again.
+func TestEditedCopies(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, store.Options{})
+	s := newSink(t, nil)
+	r := h.capture()
+	for _, c := range []struct {
+		edit hook.Edit
+		body string
+	}{
+		{hook.Edit{Method: "PATCH"}, string(r.Body)},
+		{hook.Edit{Method: "PUT", Body: []byte{}}, ""},
+		{hook.Edit{Method: "PUT", Body: []byte("new")}, "new"},
+	} {
+		made, err := h.store.Resend(t.Context(), hook.System, "", hook.Resend{RequestID: r.ID, TargetURL: s.URL, Edit: &c.edit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.store.ResendDelivery(t.Context(), hook.System, "", made[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			got := s.next(t)
+			wantEqual(t, "method", got.Method, c.edit.Method)
+			wantEqual(t, "body", string(got.Body), c.body)
+		}
+	}
+	h.stop()
+	storetest.WantSound(t, h.store)
+}
+
 // TestSignAs signs a resend to a typed URL with a subscription's secret.
 func TestSignAs(t *testing.T) {
 	t.Parallel()

@@ -17,12 +17,12 @@ import (
 func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) (r store.Result) {
 	began := time.Now()
 	defer w.recovered(&c, func(mistake hook.Next) { r = store.Result{Claim: c, Next: mistake} })
-	request, why := w.load(ctx, &c)
+	request, edit, why := w.load(ctx, &c)
 	if why != nil {
 		return store.Result{Claim: c, Next: *why}
 	}
 	m := message{
-		delivery: &c.Delivery, request: request, number: c.AttemptCount + 1, at: began, version: w.Version,
+		delivery: &c.Delivery, request: request, edit: edit, number: c.AttemptCount + 1, at: began, version: w.Version,
 		signing: hook.Signing{Scheme: hook.SignNone},
 	}
 	if sub != nil {
@@ -62,24 +62,28 @@ func triggerOf(c *store.Claim, probe bool) hook.Trigger {
 	return c.Trigger
 }
 
-// load returns the request to send, or what becomes of the delivery instead.
-func (w *Worker) load(ctx context.Context, c *store.Claim) (*hook.Request, *hook.Next) {
+// load returns the request to send and the edited copy of it, nil when there is none, or what becomes of the delivery instead.
+func (w *Worker) load(ctx context.Context, c *store.Claim) (*hook.Request, *hook.Edit, *hook.Next) {
 	request, err := w.recent.get(c.RequestID), error(nil)
 	if request == nil {
 		request, err = w.Store.Request(ctx, hook.System, c.RequestID)
 	}
+	var edit *hook.Edit
+	if err == nil && c.Edited {
+		edit, err = w.Store.Edit(ctx, hook.System, c.ID)
+	}
 	switch {
 	case hook.Is(err, hook.NotFound):
-		return nil, &hook.Next{State: hook.Cancelled, Reason: "the request was deleted"}
+		return nil, nil, &hook.Next{State: hook.Cancelled, Reason: "the request was deleted"}
 	case err != nil && ctx.Err() != nil:
-		return nil, &hook.Next{State: c.State, Reason: c.Reason, At: c.NextAt}
+		return nil, nil, &hook.Next{State: c.State, Reason: c.Reason, At: c.NextAt}
 	case err != nil:
 		w.Log.Error("a request cannot be read", "request", c.RequestID.Text(hook.RequestPrefix), "error", err)
-		return nil, &hook.Next{State: hook.Failed, Reason: "the request cannot be read: " + err.Error()}
-	case request.Truncated && c.Edit == nil:
-		return nil, &hook.Next{State: hook.Failed, Reason: "the body was over the limit and was not kept"}
+		return nil, nil, &hook.Next{State: hook.Failed, Reason: "the request cannot be read: " + err.Error()}
+	case request.Truncated && !c.Edited:
+		return nil, nil, &hook.Next{State: hook.Failed, Reason: "the body was over the limit and was not kept"}
 	}
-	return request, nil
+	return request, edit, nil
 }
 
 // errBeforeSending is why an attempt was not even tried. It is final.

@@ -77,7 +77,7 @@ type Delivery struct {
 	By             string // e-mail address of who asked for it; "" for captures
 	Retry          bool   // failed attempts are followed by others, as the subscription says
 	SignAs         ID     // the subscription whose secret signs a resend to a typed URL; 0 = unsigned
-	Edit           *Edit  // the copy that is sent in place of the request; nil = the request
+	Edited         bool   // an Edit is sent in place of the request
 	AttemptCount   int    // attempts made
 	Used           int    // attempts that count against the schedule; probes do not
 	ReplayID       ID     // 0 = not made by a replay
@@ -134,6 +134,7 @@ type Resend struct {
 	SubscriptionID ID     // to this subscription, or
 	TargetURL      string // to this URL
 	Edit           *Edit  // what is sent in place of the request; nil = the request as it is
+	EditOf         ID     // or the delivery of the request whose edited copy is sent once more; 0 = none
 	Retry          bool   // failed attempts are followed by others
 	SignAs         ID     // for a TargetURL: the subscription whose secret signs it; 0 = unsigned
 }
@@ -141,19 +142,23 @@ type Resend struct {
 // MessageID returns the webhook-id of its attempts: the same for every delivery of an unchanged request, so that a
 // receiver can tell repetitions, and its own for an edited copy.
 func (d *Delivery) MessageID() string {
-	if d.Edit != nil {
+	if d.Edited {
 		return d.ID.Text("msg_")
 	}
 	return d.RequestID.Text(RequestPrefix)
 }
 
-// Edit is a request changed by hand before it is sent again.
+// Edited reports whether something else is sent than the request as it is.
+func (r *Resend) Edited() bool { return r.Edit != nil || r.EditOf != 0 }
+
+// Edit is a request changed by hand before it is sent again. Deliveries do not carry theirs, because it can be as large as a
+// body: it is read where it is sent or shown.
 type Edit struct {
 	Method  string
 	Path    string // sub-path, "" or starting with a slash
 	Query   string // without the question mark
 	Headers []Header
-	Body    []byte
+	Body    []byte // nil = the request's, which is not stored twice
 }
 
 // Validate returns an Invalid error that names every mistake.

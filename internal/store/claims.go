@@ -23,7 +23,7 @@ type Claim struct {
 	Lease       int64
 	Interrupted bool  // a process that died was sending it: nobody knows how that ended
 	Undecided   bool  // the filter has not said yet whether it wants the request
-	BodySize    int64 // of the request; below 0 when it is gone
+	BodySize    int64 // of the request and the edited copy
 	dueAt       int64
 	seen        int64 // of Store.calledOff, when it was leased
 }
@@ -42,22 +42,20 @@ type Queue struct {
 
 // claimColumns are read in the order of scanClaim.
 const claimColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.due_at, d.next_at, d.lease, d.used,
-	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url, d.edit,
-	d.created_at, d.undecided, coalesce((SELECT r.body_size FROM requests r WHERE r.id = d.request_id), -1)`
+	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url,
+	length(d.edit) > 0, d.created_at, d.undecided, length(d.edit) + coalesce((SELECT r.body_size FROM requests r WHERE r.id = d.request_id), 0)`
 
 func scanClaim(row scanner) (c Claim, err error) {
 	var next, created int64
-	var edit []byte
 	err = row.Scan(&c.ID, &c.RequestID, &c.CaptureURLID, &c.SubscriptionID, &c.State, &c.dueAt, &next, &c.Lease, &c.Used,
-		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.ReplayID, &c.By, &c.TargetURL, &edit, &created,
+		&c.AttemptCount, &c.LastStatus, &c.Trigger, &c.Retry, &c.SignAs, &c.ReplayID, &c.By, &c.TargetURL, &c.Edited, &created,
 		&c.Undecided, &c.BodySize)
 	if err != nil {
 		return c, err
 	}
 	c.NextAt, c.CreatedAt = fromMicros(next), fromMicros(created)
 	c.Interrupted = c.Lease != 0
-	c.Edit, err = decodeEdit(edit)
-	return c, err
+	return c, nil
 }
 
 // editJSON is how an edited copy is stored.
@@ -66,7 +64,7 @@ type editJSON struct {
 	Path    []byte       `json:"path"`
 	Query   []byte       `json:"query"`
 	Headers []headerJSON `json:"headers"`
-	Body    []byte       `json:"body"`
+	Body    []byte       `json:"body"` // null = the request's
 }
 
 func encodeEdit(e *hook.Edit) []byte {

@@ -11,8 +11,9 @@ import (
 )
 
 const (
+	// The length of an edited copy is known without reading it.
 	deliveryColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.reason, d.next_at, d.lease, d.used,
-		d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url, d.edit, d.created_at,
+		d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url, length(d.edit) > 0, d.created_at,
 		coalesce(s.name, ''), coalesce(s.target_url, '')`
 	fromDeliveries = " FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription_id "
 
@@ -23,19 +24,15 @@ const (
 // scanDelivery reads a delivery as people see it.
 func (s *Store) scanDelivery(row scanner) (d hook.Delivery, err error) {
 	var next, created, lease int64
-	var edit []byte
 	var target string
 	err = row.Scan(&d.ID, &d.RequestID, &d.CaptureURLID, &d.SubscriptionID, &d.State, &d.Reason, &next, &lease, &d.Used,
-		&d.AttemptCount, &d.LastStatus, &d.Trigger, &d.Retry, &d.SignAs, &d.ReplayID, &d.By, &d.TargetURL, &edit, &created,
+		&d.AttemptCount, &d.LastStatus, &d.Trigger, &d.Retry, &d.SignAs, &d.ReplayID, &d.By, &d.TargetURL, &d.Edited, &created,
 		&d.Subscription, &target)
 	if err != nil {
 		return d, err
 	}
 	d.NextAt, d.CreatedAt = fromMicros(next), fromMicros(created)
 	d.TargetURL = cmp.Or(d.TargetURL, target)
-	if d.Edit, err = decodeEdit(edit); err != nil {
-		return d, err
-	}
 	s.derive(&d, lease)
 	return d, nil
 }
@@ -211,18 +208,40 @@ func (s *Store) visibleRequest(ctx context.Context, actor hook.Actor, id hook.ID
 
 // Delivery returns one delivery and its attempts, oldest first.
 func (s *Store) Delivery(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Delivery, []hook.Attempt, error) {
-	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+	d, err := s.visibleDelivery(ctx, actor, id)
 	if err != nil {
 		return hook.Delivery{}, nil, err
-	}
-	if _, err := s.visible(actor, d.CaptureURLID); err != nil {
-		return hook.Delivery{}, nil, notFound("delivery")
 	}
 	attempts, err := queryAll(ctx, s.read, scanAttempt, `SELECT delivery_id, number, origin, made_by, started_at, duration, dns, connect,
 			tls_handshake, first_byte, remote_addr, tls, status, error, method, url, request_headers, response_headers,
 			response_body, response_truncated
 		FROM attempts WHERE delivery_id = $1 ORDER BY number`, id)
 	return d, attempts, err
+}
+
+// visibleDelivery returns one delivery that the actor may see.
+func (s *Store) visibleDelivery(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Delivery, error) {
+	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+	if err != nil {
+		return hook.Delivery{}, err
+	}
+	if _, err := s.visible(actor, d.CaptureURLID); err != nil {
+		return hook.Delivery{}, notFound("delivery")
+	}
+	return d, nil
+}
+
+// Edit returns the edited copy that a delivery sends, nil when it sends the request as it is.
+func (s *Store) Edit(ctx context.Context, actor hook.Actor, delivery hook.ID) (*hook.Edit, error) {
+	if _, err := s.visibleDelivery(ctx, actor, delivery); err != nil {
+		return nil, err
+	}
+	edit, err := queryOne(ctx, s.read, "delivery", func(row scanner) (b []byte, err error) { return b, row.Scan(&b) },
+		"SELECT edit FROM deliveries WHERE id = $1", delivery)
+	if err != nil {
+		return nil, err
+	}
+	return decodeEdit(edit)
 }
 
 func scanAttempt(row scanner) (a hook.Attempt, err error) {

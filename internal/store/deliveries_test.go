@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"encoding/binary"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,28 @@ func TestSecretsAreSealed(t *testing.T) {
 	_, err = store.Open(t.Context(), store.Options{Path: path, Key: seal.NewKey()})
 	if err == nil || !strings.Contains(err.Error(), "another key") {
 		t.Errorf("with another key: %v", err)
+	}
+}
+
+// TestClaimsReadNoEditedCopies: a queue can be longer than what fits into memory with everything that it carries. Its claims
+// say how large that is.
+func TestClaimsReadNoEditedCopies(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	r := hook.Resend{RequestID: route(t, s, u.ID), TargetURL: "https://a.example", Edit: &hook.Edit{Method: "PUT", Body: make([]byte, 1<<20)}}
+	for range 10 {
+		must(t, errOf(s.Resend(t.Context(), hook.System, "", r)))
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	claims := claim(t, s, 0)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("%d bytes allocated", used)
+	}
+	wantEqual(t, "claims", len(claims), 10)
+	if c := claims[0]; !c.Edited || c.BodySize < 1<<20 {
+		t.Errorf("%+v", c)
 	}
 }
 

@@ -106,6 +106,9 @@ var ofActor = map[string]struct {
 		_, _, err := s.Delivery(ctx, actor, o.delivery)
 		return err
 	}},
+	"Edit": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Edit(ctx, actor, o.delivery))
+	}},
 	"CancelDelivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.CancelDelivery(ctx, actor, "a@example.com", o.delivery))
 	}},

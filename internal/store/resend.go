@@ -32,8 +32,9 @@ func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends
 			made[i] = newDelivery{
 				Delivery: hook.Delivery{
 					RequestID: r.RequestID, CaptureURLID: captureURL, SubscriptionID: r.SubscriptionID, TargetURL: r.TargetURL,
-					Trigger: hook.TriggerManual, By: by, Retry: r.Retry, SignAs: r.SignAs, Edit: r.Edit,
+					Trigger: hook.TriggerManual, By: by, Retry: r.Retry, SignAs: r.SignAs, Edited: r.Edited(),
 				},
+				edit: r.Edit, editOf: r.EditOf,
 			}
 		}
 		return s.insertDeliveries(ctx, tx, made)
@@ -90,7 +91,10 @@ func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string,
 // sameAgain returns what sends the same as a delivery.
 func (s *Store) sameAgain(ctx context.Context, id hook.ID) (hook.Resend, error) {
 	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
-	r := hook.Resend{RequestID: d.RequestID, SubscriptionID: d.SubscriptionID, Edit: d.Edit, Retry: true}
+	r := hook.Resend{RequestID: d.RequestID, SubscriptionID: d.SubscriptionID, Retry: true}
+	if d.Edited {
+		r.EditOf = d.ID
+	}
 	if d.SubscriptionID == 0 {
 		r.TargetURL, r.Retry, r.SignAs = d.TargetURL, d.Retry, d.SignAs
 	}
@@ -111,7 +115,7 @@ func (s *Store) resendable(ctx context.Context, from querier, actor hook.Actor, 
 	if err != nil || r.RequestID <= u.clearedUpTo() {
 		return 0, notFound("request")
 	}
-	if flags[0]&flagTruncated != 0 && r.Edit == nil {
+	if flags[0]&flagTruncated != 0 && !r.Edited() {
 		return 0, hook.Errorf(hook.Conflict, "The body of this request was over the limit and was not kept: it cannot be sent again.")
 	}
 	for _, id := range []hook.ID{r.SubscriptionID, r.SignAs} {
@@ -132,7 +136,9 @@ func (s *Store) resendable(ctx context.Context, from querier, actor hook.Actor, 
 // newDelivery is a delivery to be inserted.
 type newDelivery struct {
 	hook.Delivery
-	size int64
+	edit   *hook.Edit
+	editOf hook.ID // the delivery whose edited copy it takes; 0 = none
+	size   int64
 }
 
 // insertDeliveries inserts deliveries that are due now, gives them their ids and counts them.
@@ -142,13 +148,16 @@ func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDeli
 	for i := range made {
 		d := &made[i]
 		d.ID, d.CreatedAt = s.writer.deliveryIDs.Next(now), now.UTC().Truncate(time.Microsecond)
-		edit := encodeEdit(d.Edit)
+		edit := encodeEdit(d.edit)
 		d.size = int64(len(edit))
 		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state,
 				next_at, lease, used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
 			VALUES ($1, $2, $3, $4, $5, $5, 0, 0, 0, 0, 0, 0, $6, $7, $8, $9, $10, $11, '', $12, $13)`,
 			d.ID, d.RequestID, d.CaptureURLID, d.SubscriptionID, micros(d.CreatedAt), d.size, int(d.Trigger), d.Retry, d.SignAs,
 			d.ReplayID, d.By, d.TargetURL, edit)
+		if err == nil && d.editOf != 0 {
+			err = d.copyEdit(ctx, tx)
+		}
 		if err != nil {
 			return err
 		}
@@ -171,6 +180,13 @@ func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDeli
 		}
 	}
 	return nil
+}
+
+// copyEdit gives a delivery the edited copy of another one, which may be large and stays in the database.
+func (d *newDelivery) copyEdit(ctx context.Context, tx *sql.Tx) error {
+	return tx.QueryRowContext(ctx, `UPDATE deliveries SET edit = (SELECT edit FROM deliveries WHERE id = $2),
+			size = (SELECT length(edit) FROM deliveries WHERE id = $2)
+		WHERE id = $1 RETURNING size`, d.ID, d.editOf).Scan(&d.size)
 }
 
 // queued notes deliveries that are on disk now and tells of them.
@@ -218,7 +234,7 @@ func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string,
 	if by != "" {
 		reason += " by " + by
 	}
-	d, _, err := s.Delivery(ctx, actor, id)
+	d, err := s.visibleDelivery(ctx, actor, id)
 	if err != nil {
 		return hook.Delivery{}, err
 	}
