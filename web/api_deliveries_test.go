@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -265,4 +266,36 @@ func TestEditWithoutBody(t *testing.T) {
 		t.Errorf("three copies that change the method take %d bytes", n)
 	}
 	storetest.WantSound(t, s.store)
+}
+
+// TestOneOffsOfOthers: who resends to typed URLs sees those, however many others have made since.
+func TestOneOffsOfOthers(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	admin := s.site.user(true)
+	to := func(u hook.CaptureURL, n int) {
+		r := s.request(u.ID, "body")
+		if _, err := s.store.Resend(t.Context(), hook.System, "", slices.Repeat([]hook.Resend{{RequestID: r.ID, TargetURL: "https://a.example"}}, n)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := storetest.CaptureURLOf(t, s.store, s.user)
+	to(s.url, 1)
+	to(storetest.CaptureURL(t, s.store), 2300)
+	to(second, 3)
+	for query, want := range map[string]int{"": 4, "?state=pending": 4, "?limit=200": 4, "?state=failed": 0, "?limit=2": 2} {
+		items := s.call("GET", "/api/v1/deliveries"+query, "", 200)["items"].([]any)
+		if len(items) != want {
+			t.Errorf("%s: %d deliveries, want %d", query, len(items), want)
+		}
+	}
+	if a := s.api(s.site.token(admin), "GET", "/api/v1/deliveries?limit=200", ""); len(a.decode(t)["items"].([]any)) != 200 {
+		t.Errorf("an admin does not see those of all: %s", a.body)
+	}
+	owner := s.loggedIn(s.user)
+	for id, want := range map[hook.ID]int{s.url.ID: 1, second.ID: 3} {
+		if rows := owner.get(urlPath(id) + "/deliveries").parse(t).All("#deliveries tbody tr"); len(rows) != want {
+			t.Errorf("the page has %d rows, want %d", len(rows), want)
+		}
+	}
 }

@@ -18,8 +18,14 @@ const (
 	fromDeliveries = " FROM deliveries d LEFT JOIN subscriptions s ON s.id = d.subscription_id "
 
 	maxOfRequest = 1000 // deliveries of one request that are read
-	maxSkimmed   = 2000 // rows that a page of resends to typed URLs looks at
+	maxSkimmed   = 2000 // rows of one source and state that a page looks at
+
+	recentOneOffs = 100 // resends to typed URLs of each stored state among which the recent targets are
+	recentTargets = 8
 )
+
+// storedStates are asked for one by one, see deliverySource.
+var storedStates = []hook.State{hook.Pending, hook.Waiting, hook.Succeeded, hook.Failed, hook.Cancelled, hook.Skipped}
 
 // scanDelivery reads a delivery as people see it.
 func (s *Store) scanDelivery(row scanner) (d hook.Delivery, err error) {
@@ -85,17 +91,23 @@ func (s *Store) Deliveries(ctx context.Context, actor hook.Actor, page DeliveryP
 	if page.Request != 0 {
 		return s.deliveriesOf(ctx, actor, page)
 	}
-	sources, err := s.deliverySources(actor, page)
+	subscriptions, err := s.subscriptionsOf(actor, page)
 	if err != nil {
 		return nil, err
 	}
 	var found []hook.Delivery
-	for _, source := range sources {
-		items, err := s.deliveriesTo(ctx, actor, source, page)
+	for _, state := range storedStates {
+		sources, err := s.deliverySources(ctx, actor, subscriptions, state, page)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, items...)
+		for _, source := range sources {
+			items, err := s.deliveriesFrom(ctx, source, state, page)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, items...)
+		}
 	}
 	slices.SortFunc(found, func(a, b hook.Delivery) int { return cmp.Compare(b.ID, a.ID) })
 	return found[:min(len(found), page.Limit)], nil
@@ -114,8 +126,8 @@ func (s *Store) deliveriesOf(ctx context.Context, actor hook.Actor, page Deliver
 	return found[:min(len(found), page.Limit)], err
 }
 
-// deliverySources returns the subscriptions that a page is about; nil among them stands for resends to typed URLs.
-func (s *Store) deliverySources(actor hook.Actor, page DeliveryPage) ([]*subEntry, error) {
+// subscriptionsOf returns the subscriptions that a page is about.
+func (s *Store) subscriptionsOf(actor hook.Actor, page DeliveryPage) (subs []*subEntry, err error) {
 	if page.Subscription != 0 {
 		e, err := s.visibleSub(actor, page.Subscription)
 		return []*subEntry{e}, err
@@ -125,34 +137,64 @@ func (s *Store) deliverySources(actor hook.Actor, page DeliveryPage) ([]*subEntr
 			return nil, err
 		}
 	}
-	sources := []*subEntry{nil}
 	for _, e := range s.urls.load().subs {
 		if actor.MaySee(e.url.get().OwnerID) && (page.CaptureURL == 0 || e.url.id == page.CaptureURL) {
-			sources = append(sources, e)
+			subs = append(subs, e)
 		}
 	}
-	return sources, nil
+	return subs, nil
 }
 
-// deliveriesTo returns the newest deliveries of one source. The rows of each stored state are in the order of an index.
-func (s *Store) deliveriesTo(ctx context.Context, actor hook.Actor, source *subEntry, page DeliveryPage) (found []hook.Delivery, err error) {
-	id, held := hook.ID(0), false
-	if source != nil {
-		status := source.withStatus()
-		id, held = source.id, status.HeldWhy() != ""
-	}
-	for _, state := range []hook.State{hook.Pending, hook.Waiting, hook.Succeeded, hook.Failed, hook.Cancelled, hook.Skipped} {
-		if !page.mayHold(state, held) {
-			continue
+// deliverySource is a part of the deliveries whose rows of one stored state are in the order of an index.
+type deliverySource struct {
+	where string // takes $1
+	id    hook.ID
+}
+
+const (
+	ofSubscription = "d.subscription_id = $1"
+	oneOffsOf      = "d.subscription_id = 0 AND d.capture_url_id = $1" // resends to typed URLs
+)
+
+// deliverySources returns where rows with a stored state can be seen as ones that the page wants.
+func (s *Store) deliverySources(ctx context.Context, actor hook.Actor, subs []*subEntry, state hook.State, page DeliveryPage) (all []deliverySource, err error) {
+	for _, e := range subs {
+		status := e.withStatus()
+		if page.mayHold(state, status.HeldWhy() != "") {
+			all = append(all, deliverySource{ofSubscription, e.id})
 		}
-		items, err := s.deliveriesIn(ctx, actor, id, state, page)
-		if err != nil {
+	}
+	if page.Subscription != 0 || !page.mayHold(state, false) {
+		return all, nil
+	}
+	urls := []hook.ID{page.CaptureURL}
+	if page.CaptureURL == 0 {
+		if urls, err = s.oneOffURLs(ctx, actor, state); err != nil {
 			return nil, err
 		}
-		found = append(found, items...)
 	}
-	return found, nil
+	for _, id := range urls {
+		all = append(all, deliverySource{oneOffsOf, id})
+	}
+	return all, nil
 }
+
+// oneOffURLs returns the capture URLs of an actor with resends to typed URLs in a stored state.
+func (s *Store) oneOffURLs(ctx context.Context, actor hook.Actor, state hook.State) ([]hook.ID, error) {
+	ids, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) }, oneOffURLsQuery, state)
+	return slices.DeleteFunc(ids, func(id hook.ID) bool {
+		_, err := s.visible(actor, id)
+		return err != nil
+	}), err
+}
+
+// oneOffURLsQuery jumps from one capture URL to the next in the index, however many rows lie between.
+const oneOffURLsQuery = `WITH RECURSIVE found (id) AS (
+		SELECT min(capture_url_id) FROM deliveries WHERE subscription_id = 0 AND state = $1
+		UNION ALL
+		SELECT (SELECT min(d.capture_url_id) FROM deliveries d WHERE d.subscription_id = 0 AND d.state = $1 AND d.capture_url_id > found.id)
+		FROM found WHERE found.id IS NOT NULL)
+	SELECT id FROM found WHERE id IS NOT NULL`
 
 // mayHold reports whether rows with a stored state can be seen as one that the page wants.
 func (p *DeliveryPage) mayHold(stored hook.State, held bool) bool {
@@ -165,17 +207,15 @@ func (p *DeliveryPage) mayHold(stored hook.State, held bool) bool {
 	return p.wants(hook.Sending) || p.wants(hook.Cancelled) || held && p.wants(hook.Held)
 }
 
-// deliveriesIn returns the newest deliveries to a subscription, 0 for typed URLs, with a stored state.
-func (s *Store) deliveriesIn(ctx context.Context, actor hook.Actor, subscription hook.ID, state hook.State, page DeliveryPage) (found []hook.Delivery, err error) {
+// deliveriesFrom returns the newest deliveries of a source with a stored state.
+func (s *Store) deliveriesFrom(ctx context.Context, source deliverySource, state hook.State, page DeliveryPage) (found []hook.Delivery, err error) {
 	for skimmed := 0; len(found) < page.Limit && skimmed < maxSkimmed; {
-		items, err := queryAll(ctx, s.read, s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+
-			"WHERE d.subscription_id = $1 AND d.state = $2 AND d.id < $3 ORDER BY d.id DESC LIMIT $4", subscription, state,
-			page.Before, page.Limit)
+		items, err := queryAll(ctx, s.read, s.scanDelivery, source.query(), source.id, state, page.Before, page.Limit)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range items {
-			if page.wants(d.State) && (subscription != 0 || s.seesOneOff(actor, page, &d)) {
+			if page.wants(d.State) {
 				found = append(found, d)
 			}
 		}
@@ -188,9 +228,8 @@ func (s *Store) deliveriesIn(ctx context.Context, actor hook.Actor, subscription
 	return found, nil
 }
 
-func (s *Store) seesOneOff(actor hook.Actor, page DeliveryPage, d *hook.Delivery) bool {
-	u := s.urls.load().byID[d.CaptureURLID]
-	return u != nil && actor.MaySee(u.get().OwnerID) && (page.CaptureURL == 0 || page.CaptureURL == u.id)
+func (d deliverySource) query() string {
+	return "SELECT " + deliveryColumns + fromDeliveries + "WHERE " + d.where + " AND d.state = $2 AND d.id < $3 ORDER BY d.id DESC LIMIT $4"
 }
 
 // visibleRequest returns NotFound when the actor may not see the request.
@@ -337,8 +376,27 @@ func (s *Store) RecentTargets(ctx context.Context, actor hook.Actor, captureURL 
 	if _, err := s.visible(actor, captureURL); err != nil {
 		return nil, err
 	}
-	targets, err := queryAll(ctx, s.read, func(row scanner) (target string, err error) { return target, row.Scan(&target) },
-		`SELECT target_url FROM deliveries WHERE subscription_id = 0 AND capture_url_id = $1 GROUP BY target_url
-		ORDER BY max(id) DESC LIMIT 8`, captureURL)
-	return targets, err
+	type oneOff struct {
+		id     hook.ID
+		target string
+	}
+	var lately []oneOff
+	for _, state := range storedStates {
+		found, err := queryAll(ctx, s.read, func(row scanner) (o oneOff, err error) { return o, row.Scan(&o.id, &o.target) },
+			recentQuery, captureURL, state, recentOneOffs)
+		if err != nil {
+			return nil, err
+		}
+		lately = append(lately, found...)
+	}
+	slices.SortFunc(lately, func(a, b oneOff) int { return cmp.Compare(b.id, a.id) })
+	var targets []string
+	for _, o := range lately {
+		if len(targets) < recentTargets && !slices.Contains(targets, o.target) {
+			targets = append(targets, o.target)
+		}
+	}
+	return targets, nil
 }
+
+const recentQuery = "SELECT d.id, d.target_url FROM deliveries d WHERE " + oneOffsOf + " AND d.state = $2 ORDER BY d.id DESC LIMIT $3"

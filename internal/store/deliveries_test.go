@@ -145,6 +145,45 @@ func TestClaimsReadNoEditedCopies(t *testing.T) {
 	}
 }
 
+// TestOneOffsAreSought: what one capture URL resent to typed URLs is found in an index, without looking at that of others.
+func TestOneOffsAreSought(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	for _, query := range store.OneOffQueries {
+		plan, err := s.Plan(t.Context(), query)
+		must(t, err)
+		steps := strings.Join(plan, "\n")
+		if !strings.Contains(steps, "INDEX deliveries_one_off (") || strings.Contains(steps, "SCAN d") || strings.Contains(steps, "TEMP B-TREE") {
+			t.Errorf("%s\n%s", query, steps)
+		}
+	}
+}
+
+// TestRecentTargets: the newest first, each once, and only those of the capture URL.
+func TestRecentTargets(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u, other := storetest.CaptureURL(t, s), storetest.CaptureURL(t, s)
+	resend := func(captureURL hook.ID, names string) {
+		request := route(t, s, captureURL)
+		for _, name := range names {
+			r := hook.Resend{RequestID: request, TargetURL: "https://" + string(name) + ".example"}
+			must(t, errOf(s.Resend(t.Context(), hook.System, "", r)))
+		}
+	}
+	resend(u.ID, "abcdefghi")
+	for _, c := range claim(t, s, 0)[:2] { // a and b
+		must(t, errOf(s.Record(t.Context(), store.Turn{Results: []store.Result{result(c, 200, hook.Next{State: hook.Succeeded})}})))
+	}
+	resend(other.ID, "x")
+	resend(u.ID, "ab")
+	got, err := s.RecentTargets(t.Context(), hook.System, u.ID)
+	must(t, err)
+	var want []string
+	for _, name := range "baihgfed" {
+		want = append(want, "https://"+string(name)+".example")
+	}
+	wantEqual(t, "targets", got, want)
+}
+
 // TestAttemptsMoveDeliveries goes through what can become of a delivery.
 func TestAttemptsMoveDeliveries(t *testing.T) {
 	s := storetest.Open(t, store.Options{})
