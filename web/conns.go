@@ -28,7 +28,7 @@ func (c *Conns) StateChanged(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		if !c.add(conn) {
-			c.Tally.Count(tally.Connections, 0)
+			c.Tally.Count(hook.LimitConns)
 			_ = conn.Close()
 		}
 	case http.StateHijacked, http.StateClosed:

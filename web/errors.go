@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/hookkeeper/hookkeeper/internal/auth"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
-	"github.com/hookkeeper/hookkeeper/internal/tally"
 	"github.com/hookkeeper/hookkeeper/templates"
 )
 
@@ -98,9 +98,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	f := s.explain(r, err)
-	if refusals[f.status] {
-		s.Tally.Count(surface(api), f.status)
-	}
+	s.count(err, f.status)
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
@@ -118,17 +116,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// refusals are the statuses that tell an operator of a limit that was met, or of somebody who tries doors.
-var refusals = map[int]bool{
-	http.StatusUnauthorized: true, http.StatusForbidden: true, http.StatusRequestEntityTooLarge: true, http.StatusMisdirectedRequest: true,
-	http.StatusTooManyRequests: true, http.StatusInternalServerError: true, http.StatusServiceUnavailable: true,
+// count notes the limit that an error tells of, or else what its status does: a fault of ours, or somebody who tries doors.
+func (s *Server) count(err error, status int) {
+	s.Tally.Count(cmp.Or(hook.LimitOf(err), refusals[status]))
 }
 
-func surface(api bool) tally.Surface {
-	if api {
-		return tally.API
-	}
-	return tally.Dashboard
+var refusals = map[int]hook.Limit{
+	http.StatusUnauthorized: hook.LimitNoLogin, http.StatusForbidden: hook.LimitNotAllowed, http.StatusMisdirectedRequest: hook.LimitUnknownHost,
+	http.StatusInternalServerError: hook.LimitFault, http.StatusServiceUnavailable: hook.LimitNotNow,
 }
 
 // failPage answers with the page of an error.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -134,7 +136,10 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.
 		release()
 		return nil // answered by the library
 	}
-	v := s.Hub.Join(topic, func(b *live.Batch) error { return deliver(conn, b, frames) }, func(error) {
+	v := s.Hub.Join(topic, func(b *live.Batch) error { return deliver(conn, b, frames) }, func(why error) {
+		if timeout, ok := errors.AsType[net.Error](why); errors.Is(why, live.ErrSlow) || ok && timeout.Timeout() {
+			s.Tally.Count(hook.LimitSlowViewer)
+		}
 		conn.close(closeSlow, "too slow")
 	})
 	if err := tellFirst(r.Context(), conn, first); err != nil {
@@ -145,11 +150,14 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, topic hook.
 	go func() { // not the request's goroutine: that one has a large stack by now
 		defer release()
 		defer v.Leave()
-		conn.read(func(message []byte) {
+		why := conn.read(func(message []byte) {
 			if saysVisible(message) {
 				s.touchViewer(visitor.hash)
 			}
 		})
+		if errors.Is(why, errChatty) {
+			s.Tally.Count(hook.LimitChattyViewer)
+		}
 	}()
 	return nil
 }

@@ -121,6 +121,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !right {
+		s.Tally.Count(hook.LimitNoLogin)
 		form := templates.LoginForm{Email: email, Next: next, Problem: "E-mail address or password is wrong."}
 		return s.render(w, r, http.StatusUnauthorized, templates.Login(s.page(r, "Log in"), form))
 	}

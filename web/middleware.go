@@ -206,7 +206,7 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, hook.MaxFormBytes)
 	if err := r.ParseForm(); err != nil {
-		return bodyError(err, "form")
+		return bodyError(err, hook.LimitFormSize, "form")
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func readJSONBody(w http.ResponseWriter, r *http.Request) error {
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, hook.MaxJSONBytes))
 	if err != nil {
-		return bodyError(err, "JSON document")
+		return bodyError(err, hook.LimitJSONSize, "JSON document")
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(data)))
 	return nil
@@ -229,9 +229,9 @@ func hasMediaType(r *http.Request, want string) bool {
 	return err == nil && got == want
 }
 
-func bodyError(err error, what string) error {
+func bodyError(err error, limit hook.Limit, what string) error {
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return hook.Errorf(hook.TooLarge, "The %s is larger than %d bytes.", what, tooLarge.Limit)
+		return limit.Errorf(hook.TooLarge, "The %s is larger than %d bytes.", what, tooLarge.Limit)
 	}
 	return &hook.Error{Kind: hook.Malformed, Message: "The " + what + " cannot be read.", Err: err}
 }

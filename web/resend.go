@@ -116,6 +116,7 @@ func (s *Server) resendSelected(w http.ResponseWriter, r *http.Request) error {
 	}
 	form, to, err := s.typedResend(r)
 	if n := len(to) * len(chosen.Requests); err == nil && n > hook.MaxResent {
+		s.Tally.Count(hook.LimitSelected)
 		err = fieldError("subscription", fmt.Sprintf("these would be %d deliveries, and %d at once are the most: choose fewer, or replay", n, hook.MaxResent))
 	}
 	if err != nil {
@@ -142,8 +143,11 @@ func (s *Server) resendSelected(w http.ResponseWriter, r *http.Request) error {
 // chosenIDs returns what the boxes of a list chose.
 func chosenIDs(r *http.Request, field, prefix string) ([]hook.ID, error) {
 	texts := r.PostForm[field]
-	if len(texts) == 0 || len(texts) > hook.MaxSelected {
-		return nil, hook.Errorf(hook.Malformed, "Choose 1 to %d of the list.", hook.MaxSelected)
+	if len(texts) == 0 {
+		return nil, hook.Errorf(hook.Malformed, "Choose some of the list.")
+	}
+	if len(texts) > hook.MaxSelected {
+		return nil, hook.LimitSelected.Errorf(hook.Invalid, "Choose at most %d of the list, or replay a time.", hook.MaxSelected)
 	}
 	ids := make([]hook.ID, len(texts))
 	for i, text := range texts {

@@ -273,8 +273,8 @@ func TestServerPage(t *testing.T) {
 	admin, other := s.loggedIn(s.user(true)), s.loggedIn(s.user(false))
 	wantStatus(t, "somebody else", other.get("/settings/server"), http.StatusForbidden)
 	wantStatus(t, "a wrong token", s.api("hk_wrong", "GET", "/api/v1/capture-urls", ""), http.StatusUnauthorized)
-	counts.Count(tally.Captures, http.StatusTooManyRequests)
-	counts.Count(tally.Connections, 0)
+	counts.Count(hook.LimitRate)
+	counts.Count(hook.LimitConns)
 	page := admin.get("/settings/server")
 	wantStatus(t, "the page", page, http.StatusOK)
 	var rows []string
@@ -286,10 +286,10 @@ func TestServerPage(t *testing.T) {
 		}
 	}
 	want := []string{
-		"API 401 no valid token 1",
-		"Connections closed: too many are open, in all or from one address 1",
-		"Pages and live views 403 cross-site, or not allowed 1",
 		"Requests to capture URLs 429 over the rate of the capture URL 1",
+		"Connections closed: too many are open, in all or from one address 1",
+		"Pages and API 401 no valid login or token 1",
+		"Pages and API 403 cross-site, or not allowed 1",
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Error(diff)

@@ -79,8 +79,8 @@ func (c *wsConn) heard() error {
 	return c.conn.SetReadDeadline(now.Add(pongWait))
 }
 
-// read hands each message of the viewer to got until the socket is closed, and closes it.
-func (c *wsConn) read(got func(message []byte)) {
+// read hands each message of the viewer to got until the socket is closed, and closes it. It returns why.
+func (c *wsConn) read(got func(message []byte)) error {
 	defer c.hangUp()
 	for {
 		kind, message, err := c.conn.ReadMessage()
@@ -90,12 +90,12 @@ func (c *wsConn) read(got func(message []byte)) {
 		switch {
 		case errors.Is(err, errChatty), err == nil && kind != websocket.TextMessage:
 			c.end(closeEnded, "")
-			return
+			return err
 		case err != nil: // what the library has to say about it, it has said
-			return
+			return err
 		case !utf8.Valid(message): // RFC 6455 section 8.1; the library leaves that to us
 			c.end(websocket.CloseInvalidFramePayloadData, "")
-			return
+			return nil
 		}
 		got(message)
 	}

@@ -50,11 +50,11 @@ func (s *sockets) register(v viewer, end func(closeCode int)) (release func(), e
 	defer s.mu.Unlock()
 	switch {
 	case len(s.open) >= hook.MaxSockets:
-		return nil, hook.Errorf(hook.Unavailable, "Too many live views are open on this server.")
+		return nil, hook.LimitSockets.Errorf(hook.Unavailable, "Too many live views are open on this server.")
 	case v.session != "" && s.bySession[v.session] >= hook.MaxSocketsSession:
-		return nil, hook.Errorf(hook.RateLimited, "Too many live views are open in this browser: close some tabs.")
+		return nil, hook.LimitSocketsSession.Errorf(hook.RateLimited, "Too many live views are open in this browser: close some tabs.")
 	case v.addr.IsValid() && s.byAddr[v.addr] >= s.perAddr:
-		return nil, hook.Errorf(hook.RateLimited, "Too many live views are open from this network address.")
+		return nil, hook.LimitSocketsAddr.Errorf(hook.RateLimited, "Too many live views are open from this network address.")
 	}
 	var once sync.Once
 	sock := &socket{v, func(code int) { once.Do(func() { end(code) }) }, make(chan struct{})}

@@ -138,6 +138,7 @@ func (s *Server) createSubscriptionForm(w http.ResponseWriter, r *http.Request) 
 func (s *Server) refuseSubscription(w http.ResponseWriter, r *http.Request, page templates.Page, u templates.URLItem, sub hook.Subscription, err error) error {
 	form := typedSubscriptionForm(r.PostForm, subscriptionForm(sub))
 	if hook.Is(err, hook.Conflict) {
+		s.Tally.Count(hook.LimitOf(err))
 		form.Errors = templates.FieldErrors{{Location: "name", Message: err.Error()}}
 		return s.render(w, r, http.StatusConflict, templates.SubscriptionFormPage(page, u, form))
 	}

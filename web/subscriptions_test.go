@@ -260,7 +260,7 @@ func TestResendOfAList(t *testing.T) {
 	theirs := newDash(t, guarded(t))
 	wantStatus(t, "of somebody else", theirs.post("/deliveries/resend", fields...), http.StatusConflict)
 	wantStatus(t, "of nothing", d.post("/deliveries/resend"), http.StatusBadRequest)
-	wantStatus(t, "of too many", d.post("/deliveries/resend", slices.Repeat(fields[:2], hook.MaxSelected+1)...), http.StatusBadRequest)
+	wantStatus(t, "of too many", d.post("/deliveries/resend", slices.Repeat(fields[:2], hook.MaxSelected+1)...), http.StatusUnprocessableEntity)
 	page := d.follow("/deliveries/resend", append(fields, "delivery", hook.ID(1).Text(hook.DeliveryPrefix))...)
 	if !strings.Contains(page.body, "3 resent. 1 could not be") {
 		t.Error("the page does not say what was resent")
@@ -359,7 +359,7 @@ func TestResendSelected(t *testing.T) {
 	wantStatus(t, "of somebody else", theirs.post(urlPath(theirs.own.ID)+"/resend", with("action", "send", "target_url", "https://a.example")...),
 		http.StatusConflict)
 	wantStatus(t, "nothing", d.post(path), http.StatusBadRequest)
-	wantStatus(t, "too many rows", d.post(path, slices.Repeat(requests[:2], hook.MaxSelected+1)...), http.StatusBadRequest)
+	wantStatus(t, "too many rows", d.post(path, slices.Repeat(requests[:2], hook.MaxSelected+1)...), http.StatusUnprocessableEntity)
 }
 
 // TestEditAndResend: the copy is what was typed, and the request stays what it was.

@@ -18,10 +18,10 @@ func (t *tries) begin(user hook.ID) (done func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, busy := t.users[user]; busy {
-		return nil, hook.Errorf(hook.RateLimited, "A test or a dry run of yours is under way: wait until it is done.")
+		return nil, hook.LimitTries.Errorf(hook.RateLimited, "A test or a dry run of yours is under way: wait until it is done.")
 	}
 	if len(t.users) >= hook.MaxTries {
-		return nil, hook.Errorf(hook.RateLimited, "%d tests and dry runs are under way on this server, and that is the most: try it "+
+		return nil, hook.LimitTries.Errorf(hook.RateLimited, "%d tests and dry runs are under way on this server, and that is the most: try it "+
 			"again in a moment.", hook.MaxTries)
 	}
 	if t.users == nil {

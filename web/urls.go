@@ -129,6 +129,7 @@ func (s *Server) createURL(w http.ResponseWriter, r *http.Request) error {
 		err = s.createCaptureURL(r.Context(), u)
 	}
 	if hook.Is(err, hook.Conflict) {
+		s.Tally.Count(hook.LimitOf(err))
 		form.Errors = templates.FieldErrors{{Location: "slug", Message: err.Error()}}
 		return s.renderNewURL(w, r, http.StatusConflict, form)
 	}

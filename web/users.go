@@ -21,6 +21,7 @@ func (s *Server) addUser(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = s.Store.CreateUser(r.Context(), &u)
 		if hook.Is(err, hook.Conflict) {
+			s.Tally.Count(hook.LimitOf(err))
 			err = fieldError("email", err.Error())
 		}
 	}

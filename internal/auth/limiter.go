@@ -88,7 +88,7 @@ func (l *Limiter) Login(ctx context.Context, account string, addr netip.Addr, kn
 
 	failures, wait := l.begin(pair, alone, address)
 	if wait > 0 {
-		return nil, tooMany("wrong passwords", wait)
+		return nil, tooMany(hook.LimitLogins, "wrong passwords", wait)
 	}
 	if !knownDevice {
 		if err := sleep(ctx, delay(failures)); err != nil {
@@ -136,7 +136,7 @@ func (l *Limiter) Token(addr netip.Addr) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if wait := l.wait(key{rule: tokensOfAddress, network: network(addr)}, hook.LoginFailuresAddr, time.Now()); wait > 0 {
-		return tooMany("wrong tokens", wait)
+		return tooMany(hook.LimitWrongTokens, "wrong tokens", wait)
 	}
 	return nil
 }
@@ -240,7 +240,7 @@ func network(addr netip.Addr) netip.Prefix {
 	return prefix
 }
 
-func tooMany(what string, wait time.Duration) error {
+func tooMany(limit hook.Limit, what string, wait time.Duration) error {
 	minutes := int((wait + time.Minute - 1) / time.Minute)
 	unit := "minutes"
 	if minutes == 1 {
@@ -248,6 +248,7 @@ func tooMany(what string, wait time.Duration) error {
 	}
 	return &hook.Error{
 		Kind:    hook.RateLimited,
+		Limit:   limit,
 		Message: fmt.Sprintf("Too many %s from your address. Try again in %d %s.", what, minutes, unit),
 		Err:     &RetryError{After: wait},
 	}

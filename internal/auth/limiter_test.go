@@ -257,7 +257,7 @@ func TestMemoryIsBounded(t *testing.T) {
 
 func TestWaitIsToldInMinutes(t *testing.T) {
 	for wait, want := range map[time.Duration]string{time.Second: "1 minute.", time.Minute: "1 minute.", 61 * time.Second: "2 minutes."} {
-		if e, _ := errors.AsType[*hook.Error](tooMany("x", wait)); !strings.HasSuffix(e.Message, " "+want) {
+		if e, _ := errors.AsType[*hook.Error](tooMany(hook.LimitLogins, "x", wait)); !strings.HasSuffix(e.Message, " "+want) {
 			t.Errorf("%s: %q", wait, e.Message)
 		}
 	}

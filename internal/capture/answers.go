@@ -1,15 +1,16 @@
 package capture
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
-	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 var (
@@ -30,41 +31,43 @@ func setPublic(header http.Header, url *hook.CaptureURL) {
 }
 
 // refuse answers a request that is not stored, or not whole, with a sentence.
-func (h *Handler) refuse(w http.ResponseWriter, url *hook.CaptureURL, status int, text string) {
-	h.Tally.Count(tally.Captures, status)
+func (h *Handler) refuse(w http.ResponseWriter, url *hook.CaptureURL, limit hook.Limit, text string) {
+	h.Tally.Count(limit)
 	header := w.Header()
 	setPublic(header, url)
 	header["Content-Type"] = textPlain
 	header.Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(status)
+	w.WriteHeader(limit.Status())
 	_, _ = w.Write([]byte(text)) // net/http leaves the body out for HEAD; a sender that left needs no answer
 }
 
 // refuseForNow answers 503: the same request can be sent again.
-func (h *Handler) refuseForNow(w http.ResponseWriter, url *hook.CaptureURL, text string) {
+func (h *Handler) refuseForNow(w http.ResponseWriter, url *hook.CaptureURL, limit hook.Limit, text string) {
 	w.Header().Set("Retry-After", "5")
-	h.refuse(w, url, http.StatusServiceUnavailable, text)
+	h.refuse(w, url, limit, text)
 }
 
 // refuseCut answers a body that did not arrive whole. Nothing on the connection can be trusted after it.
-func (h *Handler) refuseCut(w http.ResponseWriter, url *hook.CaptureURL) {
+func (h *Handler) refuseCut(w http.ResponseWriter, url *hook.CaptureURL, err error) {
+	limit := hook.LimitBodyCut
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		limit = hook.LimitBodyTime
+	}
 	w.Header().Set("Connection", "close")
-	h.refuse(w, url, http.StatusBadRequest, "The body did not arrive whole: nothing was stored.\n")
+	h.refuse(w, url, limit, "The body did not arrive whole: nothing was stored.\n")
 }
 
 // refuseUnstored answers a request that the store did not take.
 func (h *Handler) refuseUnstored(w http.ResponseWriter, url *hook.CaptureURL, err error) {
 	e, ok := errors.AsType[*hook.Error](err)
-	switch {
-	case ok && e.Kind == hook.NotFound: // deleted while the body was on its way
-		h.refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
+	if ok && e.Kind == hook.NotFound { // deleted while the body was on its way
+		h.refuse(w, nil, hook.LimitUnknownURL, "There is no capture URL at this address.\n")
 		return
-	case ok && e.Kind == hook.Unavailable:
-		h.refuseForNow(w, url, "The request could not be stored. Send it again.\n")
-	default:
-		h.Log.Error("storing a request failed", "error", err)
-		h.refuseForNow(w, url, "The request could not be stored. Send it again.\n")
 	}
+	if !ok || e.Kind != hook.Unavailable {
+		h.Log.Error("storing a request failed", "error", err)
+	}
+	h.refuseForNow(w, url, cmp.Or(hook.LimitOf(err), hook.LimitUnwritable), "The request could not be stored. Send it again.\n")
 }
 
 // plausible refuses what no capture URL takes; url is nil when there is none.
@@ -73,14 +76,14 @@ func (h *Handler) plausible(w http.ResponseWriter, r *http.Request, url *hook.Ca
 	case r.ProtoMajor != 1 || r.Method == "PRI":
 		h.refuseProtocol(w, url)
 	case len(r.Method) > hook.MaxMethodLen:
-		h.refuse(w, url, http.StatusBadRequest, "The method is longer than "+strconv.Itoa(hook.MaxMethodLen)+" characters.\n")
+		h.refuse(w, url, hook.LimitMethod, "The method is longer than "+strconv.Itoa(hook.MaxMethodLen)+" characters.\n")
 	case len(r.RequestURI) > hook.MaxTargetLen:
-		h.refuse(w, url, http.StatusRequestURITooLong, "Path and query are longer than "+strconv.Itoa(hook.MaxTargetLen)+" bytes.\n")
+		h.refuse(w, url, hook.LimitTarget, "Path and query are longer than "+strconv.Itoa(hook.MaxTargetLen)+" bytes.\n")
 	case headerLines(r.Header) > hook.MaxHeaderLines:
-		h.refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxHeaderLines)+" header lines.\n")
+		h.refuse(w, url, hook.LimitHeaderLines, "There are more than "+strconv.Itoa(hook.MaxHeaderLines)+" header lines.\n")
 	case hasUnknownLength(r):
 		w.Header().Set("Connection", "close")
-		h.refuse(w, url, http.StatusBadRequest, "A request with HTTP/1.0 and this method needs a Content-Length.\n")
+		h.refuse(w, url, hook.LimitProtocol, "A request with HTTP/1.0 and this method needs a Content-Length.\n")
 	default:
 		return true
 	}
@@ -89,7 +92,7 @@ func (h *Handler) plausible(w http.ResponseWriter, r *http.Request, url *hook.Ca
 
 func (h *Handler) refuseProtocol(w http.ResponseWriter, url *hook.CaptureURL) {
 	w.Header().Set("Connection", "close")
-	h.refuse(w, url, http.StatusBadRequest, "Capture URLs speak HTTP/1.1.\n")
+	h.refuse(w, url, hook.LimitProtocol, "Capture URLs speak HTTP/1.1.\n")
 }
 
 // hasUnknownLength tells of an HTTP/1.0 request that may have a body of which nothing says where it ends: net/http takes
@@ -114,15 +117,15 @@ func (h *Handler) admits(w http.ResponseWriter, r *http.Request, url *hook.Captu
 	switch {
 	case runsInPage(r):
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.refuse(w, url, http.StatusForbidden, "")
+		h.refuse(w, url, hook.LimitInPage, "")
 	case h.draining.Load():
 		w.Header().Set("Connection", "close")
-		h.refuseForNow(w, url, "The server is stopping. Send the request again.\n")
+		h.refuseForNow(w, url, hook.LimitDraining, "The server is stopping. Send the request again.\n")
 	case url.Paused:
 		w.Header().Set("Retry-After", "60")
-		h.refuse(w, url, http.StatusServiceUnavailable, "This capture URL is paused. Send the request again later.\n")
+		h.refuse(w, url, hook.LimitPaused, "This capture URL is paused. Send the request again later.\n")
 	case hops(r) > hook.MaxHops:
-		h.refuse(w, url, http.StatusLoopDetected, "The request has been passed on too often: it seems to go in a circle.\n")
+		h.refuse(w, url, hook.LimitHops, "The request has been passed on too often: it seems to go in a circle.\n")
 	default:
 		return h.withinRate(w, r, url)
 	}
@@ -139,7 +142,7 @@ func (h *Handler) withinRate(w http.ResponseWriter, r *http.Request, url *hook.C
 	// can carry would cost the neighbours more.
 	h.wait(r.Context(), min(wait, hook.RefusalPause))
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-	h.refuse(w, url, http.StatusTooManyRequests, "This capture URL takes "+strconv.FormatFloat(url.Rate, 'f', -1, 64)+
+	h.refuse(w, url, hook.LimitRate, "This capture URL takes "+strconv.FormatFloat(url.Rate, 'f', -1, 64)+
 		" requests a second at most: nothing was stored. Send the request again later.\n")
 	return false
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // TestConfiguredAnswer sends each kind of answer that a capture URL can have.
@@ -183,6 +184,7 @@ func TestStopping(t *testing.T) {
 	a = s.post(t, "/in/orders", "", "hi")
 	wantEqual(t, "draining", []any{a.status, a.closed, a.header.Get("Retry-After")}, []any{503, true, "5"})
 	s.wantStored(t, "after all", 2)
+	wantEqual(t, "counted", s.Tally.Rows(), []tally.Row{{Limit: hook.LimitUnknownURL, Count: 1}, {Limit: hook.LimitDraining, Count: 1}})
 	s.Drain() // a second time does no harm
 }
 

@@ -153,6 +153,7 @@ func TestTooManyBytesInFlight(t *testing.T) {
 		_, _ = conn.Write([]byte(strings.ReplaceAll(head, "\n", "\r\n") + body))
 		refused := <-answered
 		wantEqual(t, "status", refused.status, 503)
+		wantEqual(t, "counted", s.Tally.Rows()[0].Limit, hook.LimitBytesInFlight)
 		wantPublic(t, "refused", refused)
 		wantEqual(t, "come again", refused.header["Retry-After"], []string{"5"})
 		wantEqual(t, "who may read it", refused.header["Access-Control-Allow-Origin"], []string{"*"})

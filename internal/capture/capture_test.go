@@ -36,7 +36,11 @@ type site struct {
 // newSite makes one that nobody can reach yet. change alters the capture URL.
 func newSite(t *testing.T, change func(*hook.CaptureURL)) *site {
 	t.Helper()
-	s := storetest.Open(t, store.Options{})
+	return newSiteOn(t, storetest.Open(t, store.Options{}), change)
+}
+
+func newSiteOn(t *testing.T, s *store.Store, change func(*hook.CaptureURL)) *site {
+	t.Helper()
 	u := hook.CaptureURL{
 		OwnerID: storetest.User(t, s, true).ID, Name: "orders", Slug: "orders", CORS: true, Response: hook.DefaultResponse(),
 	}
@@ -55,7 +59,11 @@ func newSite(t *testing.T, change func(*hook.CaptureURL)) *site {
 // start serves one on a socket.
 func start(t *testing.T, change func(*hook.CaptureURL)) *site {
 	t.Helper()
-	s := newSite(t, change)
+	return newSite(t, change).serve(t)
+}
+
+func (s *site) serve(t *testing.T) *site {
+	t.Helper()
 	server := httptest.NewUnstartedServer(s)
 	configure(server.Config)
 	server.Start()

@@ -68,7 +68,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if url == nil {
-		h.refuse(w, nil, http.StatusNotFound, "There is no capture URL at this address.\n")
+		h.refuse(w, nil, hook.LimitUnknownURL, "There is no capture URL at this address.\n")
 		return
 	}
 	if isPreflight(r) && url.CORS {
@@ -87,13 +87,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.storeTruncated(w, r, url, request.Request)
 		return
 	case errors.Is(err, errBudget):
-		h.refuseForNow(w, url, "Too many bytes are being received right now. Send the request again.\n")
+		h.refuseForNow(w, url, hook.LimitBytesInFlight, "Too many bytes are being received right now. Send the request again.\n")
 		return
 	case err != nil:
-		h.refuseCut(w, url)
+		h.refuseCut(w, url, err)
 		return
 	case headerLines(r.Trailer) > hook.MaxTrailerLines:
-		h.refuse(w, url, http.StatusRequestHeaderFieldsTooLarge, "There are more than "+strconv.Itoa(hook.MaxTrailerLines)+" trailer lines.\n")
+		h.refuse(w, url, hook.LimitTrailerLines, "There are more than "+strconv.Itoa(hook.MaxTrailerLines)+" trailer lines.\n")
 		return
 	}
 	request.Body, request.BodySize = body, int64(len(body))
@@ -143,7 +143,7 @@ func (h *Handler) storeTruncated(w http.ResponseWriter, r *http.Request, url *ho
 	}
 	w.Header().Set("Connection", "close") // what is left of the body is not worth reading
 	w.Header().Set("Hookkeeper-Request-Id", request.ID.Text(hook.RequestPrefix))
-	h.refuse(w, url, http.StatusRequestEntityTooLarge, "The body is larger than the "+strconv.FormatInt(h.MaxBody, 10)+
+	h.refuse(w, url, hook.LimitBodySize, "The body is larger than the "+strconv.FormatInt(h.MaxBody, 10)+
 		" bytes that are captured here. The request was noted without it.\n")
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // answering sets what the capture URL of a site answers.
@@ -174,6 +175,7 @@ func TestTooSlowBody(t *testing.T) {
 					t.Errorf("it took %s", d)
 				}
 				s.wantStored(t, "a body that was cut off", 0)
+				wantEqual(t, "counted", s.Tally.Rows(), []tally.Row{{Limit: hook.LimitBodyTime, Count: 1}})
 				wantEqual(t, "bytes in flight", s.budget.used.Load(), 0)
 			})
 		})

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
 // flow sends one request after another until enough is true, and returns the ids of those that were acknowledged.
@@ -89,6 +91,9 @@ func TestFailedFlush(t *testing.T) {
 		t.Logf("/readyz: %d (healed already)", status)
 	}
 	after := s.flow(u.Slug, func(status int) bool { return status == http.StatusOK })
+	if s.met(hook.LimitUnwritable) == 0 {
+		t.Error("the operator is not told that the database could not be written")
+	}
 	s.kill()
 	s.wrap = nil
 	s.restart()

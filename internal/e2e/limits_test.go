@@ -6,12 +6,33 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/htmltest"
 )
+
+// met returns how often the operator is told that a limit was met, under Settings → Server.
+func (s *server) met(limit hook.Limit) int64 {
+	s.t.Helper()
+	page := htmltest.Parse(s.t, s.fetch("/settings/server", s.login()).body)
+	cells := page.Texts("tbody td")
+	for row := range slices.Chunk(cells, 4) {
+		if row[0] != limit.Met().Where || row[2] != limit.Met().Why {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.ReplaceAll(row[3], ",", ""), 10, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return n
+	}
+	return 0
+}
 
 // TestTrailerLimit: a sender may put 50 lines behind the chunks, and not one more.
 func TestTrailerLimit(t *testing.T) {

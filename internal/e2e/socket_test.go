@@ -229,6 +229,9 @@ func TestSocketFrames(t *testing.T) {
 			}
 		})
 	}
+	if n := s.met(hook.LimitChattyViewer); n != 2 {
+		t.Errorf("the operator is told of %d viewers that said too much", n)
+	}
 	t.Run("E05 cut in the length", func(t *testing.T) {
 		r := s.view(session, livePath(u))
 		r.send("\x81\xff\x00\x00")

@@ -67,6 +67,9 @@ func TestSocketsOfSession(t *testing.T) {
 	if a := ask(); a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "" {
 		t.Errorf("one more: %+v", a)
 	}
+	if n := s.met(hook.LimitSocketsSession); n != 1 {
+		t.Errorf("the operator is told of %d", n)
+	}
 	s.wantAlive(u, s.view(s.login(), livePath(u)))
 	open[0].send(masked(frameClose, "\x03\xe8"))
 	open[0].closeCode()
@@ -295,6 +298,9 @@ func TestStalledViewer(t *testing.T) {
 	}
 	if slow := percentile(all, 0.99); slow > time.Second {
 		t.Errorf("senders waited %s", slow)
+	}
+	if n := s.met(hook.LimitSlowViewer); n != 1 {
+		t.Errorf("the operator is told of %d slow viewers", n)
 	}
 }
 

@@ -33,6 +33,7 @@ type FieldError struct {
 // Error is an error with two texts: Message is what the user may read, Err what the log must know.
 type Error struct {
 	Kind    Kind
+	Limit   Limit // that was met, when it was one
 	Message string
 	Fields  []FieldError
 	Err     error

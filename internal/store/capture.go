@@ -39,8 +39,8 @@ type capture struct {
 // NotFound when the capture URL is gone, Unavailable when the request cannot be stored now. The commit goes on when
 // the sender has left: a request that has arrived is kept.
 func (s *Store) Capture(r *hook.Request) error {
-	if message := s.Degraded(); message != "" {
-		return &hook.Error{Kind: hook.Unavailable, Message: message}
+	if message, limit := s.degraded(); message != "" {
+		return &hook.Error{Kind: hook.Unavailable, Limit: limit, Message: message}
 	}
 	if err := s.full(r.CaptureURLID); err != nil {
 		return err

@@ -157,7 +157,7 @@ func (s *Store) refuseTooMany(ctx context.Context, tx *sql.Tx, u *hook.CaptureUR
 		generated++
 	}
 	if chosen+generated > hook.MaxCaptureURLs {
-		return hook.Errorf(hook.Conflict, "You have %d capture URLs, and that is the most. The reserved addresses of deleted ones "+
+		return hook.LimitCaptureURLs.Errorf(hook.Conflict, "You have %d capture URLs, and that is the most. The reserved addresses of deleted ones "+
 			"count: use one of them again or release some in the settings, or delete a capture URL whose address was generated.",
 			hook.MaxCaptureURLs)
 	}

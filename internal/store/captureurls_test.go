@@ -251,6 +251,7 @@ func TestCaptureURLLimit(t *testing.T) {
 	must(t, create(u.OwnerID)) // the last one
 	err := create(u.OwnerID)
 	wantKind(t, "one too many", err, hook.Conflict)
+	wantLimit(t, "one too many", err, hook.LimitCaptureURLs)
 	if err != nil && !strings.Contains(err.Error(), "10000") {
 		t.Errorf("the error does not tell the limit: %v", err)
 	}

@@ -109,13 +109,19 @@ func (s *Store) setDamaged(message string) {
 
 // Degraded returns a sentence for every page while nothing can be stored, "" when all is well.
 func (s *Store) Degraded() string {
+	message, _ := s.degraded()
+	return message
+}
+
+// degraded is Degraded with the reason by which refused captures are counted.
+func (s *Store) degraded() (string, hook.Limit) {
 	if p := s.damaged.Load(); p != nil {
-		return *p
+		return *p, hook.LimitUnwritable
 	}
 	if p := s.health.Load(); p != nil && *p != "" {
-		return *p
+		return *p, hook.LimitUnwritable
 	}
-	return s.disk.message()
+	return s.disk.message(), hook.LimitDisk
 }
 
 // Ready returns nil when a capture would be stored now: the disk has room and a commit goes through.

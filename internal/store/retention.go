@@ -341,7 +341,7 @@ func (s *Store) full(captureURL hook.ID) error {
 	if keep := u.get().Keep.Or(s.opts.Keep); u.getStats().Bytes < 2*keep.Bytes || len(s.SubscriptionsOf(captureURL)) == 0 {
 		return nil
 	}
-	return &hook.Error{Kind: hook.Unavailable, Message: "This capture URL holds twice the bytes it may keep, because deliveries wait: " +
+	return &hook.Error{Kind: hook.Unavailable, Limit: hook.LimitFull, Message: "This capture URL holds twice the bytes it may keep, because deliveries wait: " +
 		"resume or discard them, or let it keep more."}
 }
 

@@ -105,6 +105,13 @@ func wantKind(t *testing.T, about string, err error, kind hook.Kind) {
 	}
 }
 
+func wantLimit(t *testing.T, about string, err error, limit hook.Limit) {
+	t.Helper()
+	if got := hook.LimitOf(err); got != limit {
+		t.Errorf("%s: %v tells of limit %d, want %d", about, err, got, limit)
+	}
+}
+
 func wantEqual[T any](t *testing.T, about string, got, want T) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {

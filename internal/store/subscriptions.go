@@ -366,7 +366,7 @@ func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *h
 			return err
 		}
 		if len(s.SubscriptionsOf(u.id)) >= hook.MaxSubscriptions {
-			return hook.Errorf(hook.Conflict, "This capture URL has %d subscriptions, and that is the most. Delete one first.",
+			return hook.LimitSubscriptions.Errorf(hook.Conflict, "This capture URL has %d subscriptions, and that is the most. Delete one first.",
 				hook.MaxSubscriptions)
 		}
 		now := time.Now()

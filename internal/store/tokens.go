@@ -28,7 +28,7 @@ func (s *Store) CreateToken(ctx context.Context, t *hook.Token, hash [32]byte) e
 			return err
 		}
 		if count >= hook.MaxTokens {
-			return hook.Errorf(hook.Conflict, "There are %d tokens of this user, and that is the most. Revoke one first.", hook.MaxTokens)
+			return hook.LimitTokens.Errorf(hook.Conflict, "There are %d tokens of this user, and that is the most. Revoke one first.", hook.MaxTokens)
 		}
 		return s.insertToken(ctx, tx, t, hash)
 	})

@@ -49,7 +49,7 @@ func (s *Store) createUser(ctx context.Context, u *hook.User, first bool) error 
 			return hook.Errorf(hook.Conflict, "This instance is set up already. Log in instead.")
 		}
 		if count >= hook.MaxUsers {
-			return hook.Errorf(hook.Conflict, "There are %d users, and that is the most.", hook.MaxUsers)
+			return hook.LimitUsers.Errorf(hook.Conflict, "There are %d users, and that is the most.", hook.MaxUsers)
 		}
 		now := time.Now()
 		if u.ID, err = s.newID(ctx, tx, "users", now); err != nil {

@@ -77,7 +77,9 @@ func TestUserLimit(t *testing.T) {
 	must(t, db.Close())
 	s = reopen(t, path)
 	must(t, s.CreateUser(t.Context(), &hook.User{Email: "last@example.com"}))
-	wantKind(t, "one too many", s.CreateUser(t.Context(), &hook.User{Email: "more@example.com"}), hook.Conflict)
+	err := s.CreateUser(t.Context(), &hook.User{Email: "more@example.com"})
+	wantKind(t, "one too many", err, hook.Conflict)
+	wantLimit(t, "one too many", err, hook.LimitUsers)
 }
 
 // TestEpochEndsSessions: what ends all sessions of a user raises the number that sessions carry.

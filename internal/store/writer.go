@@ -164,9 +164,9 @@ func (w *writer) signal(c chan struct{}) {
 }
 
 var (
-	errStopped = &hook.Error{Kind: hook.Unavailable, Message: "The server is stopping."}
+	errStopped = &hook.Error{Kind: hook.Unavailable, Limit: hook.LimitDraining, Message: "The server is stopping."}
 	errBroken  = errors.New("the database cannot be written")
-	errBacklog = &hook.Error{Kind: hook.Unavailable, Message: "Too many requests are waiting to be stored."}
+	errBacklog = &hook.Error{Kind: hook.Unavailable, Limit: hook.LimitBacklog, Message: "Too many requests are waiting to be stored."}
 )
 
 // capture hands in one request and waits until its group is on disk.

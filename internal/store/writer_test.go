@@ -245,7 +245,9 @@ func TestBacklogIsBounded(t *testing.T) {
 			go func() { errs <- s.Capture(storetest.Request(u.ID, 10)) }()
 		}
 		synctest.Wait()
-		wantKind(t, "one too many", s.Capture(storetest.Request(u.ID, 10)), hook.Unavailable)
+		err := s.Capture(storetest.Request(u.ID, 10))
+		wantKind(t, "one too many", err, hook.Unavailable)
+		wantLimit(t, "one too many", err, hook.LimitBacklog)
 		wantEqual(t, "answered already", len(errs), 0)
 		release()
 		for range hook.MaxQueuedCapture {

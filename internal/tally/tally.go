@@ -1,61 +1,38 @@
-// Package tally counts what was refused since the start, so that an operator sees which limits are met.
+// Package tally counts which limits were met since the start, so that an operator sees them.
 package tally
 
 import (
-	"cmp"
-	"slices"
-	"sync"
+	"sync/atomic"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
-// Surface is where something was refused.
-type Surface string
-
-// The surfaces, in the words that people read.
-const (
-	Captures    Surface = "Requests to capture URLs"
-	Dashboard   Surface = "Pages and live views"
-	API         Surface = "API"
-	Connections Surface = "Connections" // closed before anything was read; without a status
-)
-
-// Row is how often a surface has answered with a status that refuses.
+// Row is how often a limit was met.
 type Row struct {
-	Surface Surface
-	Status  int
-	Count   int64
+	Limit hook.Limit
+	Count int64
 }
 
 // Tally counts. The zero value is ready, and nil counts nothing; it is safe for concurrent use.
-type Tally struct {
-	mu     sync.Mutex
-	counts map[Row]int64 // by rows without a count
+type Tally struct{ counts [hook.Limits]atomic.Int64 }
+
+// Count notes that a limit was met; the zero Limit is none.
+func (t *Tally) Count(limit hook.Limit) {
+	if t != nil {
+		t.counts[limit].Add(1)
+	}
 }
 
-// Count notes that something was refused with a status, 0 when there was no answer.
-func (t *Tally) Count(surface Surface, status int) {
-	if t == nil {
-		return
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.counts == nil {
-		t.counts = map[Row]int64{}
-	}
-	t.counts[Row{Surface: surface, Status: status}]++
-}
-
-// Rows returns what was counted, by surface and status.
-func (t *Tally) Rows() []Row {
+// Rows returns the limits that were met, in their order.
+func (t *Tally) Rows() (rows []Row) {
 	if t == nil {
 		return nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var rows []Row
-	for row, n := range t.counts {
-		row.Count = n
-		rows = append(rows, row)
+	for i := range t.counts[1:] {
+		limit := hook.Limit(i + 1)
+		if n := t.counts[limit].Load(); n > 0 {
+			rows = append(rows, Row{limit, n})
+		}
 	}
-	slices.SortFunc(rows, func(a, b Row) int { return cmp.Or(cmp.Compare(a.Surface, b.Surface), cmp.Compare(a.Status, b.Status)) })
 	return rows
 }
