@@ -34,6 +34,7 @@ type Handler struct {
 	Options
 	budget   *budget
 	rates    rates
+	delays   delays
 	draining atomic.Bool
 	stopping context.Context // ends the delays of answers
 	stop     context.CancelFunc
@@ -151,7 +152,7 @@ func (h *Handler) storeTruncated(w http.ResponseWriter, r *http.Request, url *ho
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request, url *hook.CaptureURL, id hook.ID) {
 	response := &url.Response
 	if response.Delay > 0 {
-		h.wait(r.Context(), response.Delay)
+		h.delay(w, r, url.ID, response.Delay)
 	}
 	header := w.Header()
 	setPublic(header, url)
@@ -173,6 +174,18 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, url *hook.Captu
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(response.Body) // the sender has left: the request is stored all the same
 	}
+}
+
+// delay lets the delay of an answer pass. What is one too many is answered at once: the request is on disk.
+// Its connection is closed, because with so many of them it is connections that run out.
+func (h *Handler) delay(w http.ResponseWriter, r *http.Request, url hook.ID, d time.Duration) {
+	if !h.delays.begin(url) {
+		h.Tally.Count(hook.LimitDelays)
+		w.Header().Set("Connection", "close")
+		return
+	}
+	defer h.delays.end(url)
+	h.wait(r.Context(), d)
 }
 
 // wait passes the time, less when the sender leaves or the server stops.

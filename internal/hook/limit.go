@@ -34,6 +34,7 @@ const (
 	LimitUnwritable
 	LimitDraining
 	LimitHops
+	LimitDelays
 
 	// Connections.
 	LimitConns
@@ -99,6 +100,7 @@ var met = [Limits]Met{
 	LimitUnwritable:    {captures, http.StatusServiceUnavailable, "the database cannot be written: the log has it"},
 	LimitDraining:      {captures, http.StatusServiceUnavailable, "the server is stopping"},
 	LimitHops:          {captures, http.StatusLoopDetected, "passed on in a circle"},
+	LimitDelays:        {captures, 0, "stored, and answered without the delay: too many answers wait"},
 
 	LimitConns: {conns, 0, "closed: too many are open, in all or from one address"},
 

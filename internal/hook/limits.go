@@ -26,6 +26,8 @@ const (
 	MaxResponseBody    = 256 << 10
 	MaxResponseHeaders = 50
 	MaxResponseDelay   = 25 * time.Second
+	MaxDelaysOfURL     = 1000 // answers of one capture URL that wait for their delay; one more is given at once
+	MaxDelays          = 5000 // of all: half of MaxConns
 	MaxHeaderName      = 100
 	MaxHeaderValue     = 4 << 10
 

@@ -27,6 +27,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"what its owner sets, " + seconds(RateBurst) + " of it at once |",
 		"| " + grouped(DefaultKeepCount) + " requests, " + strconv.Itoa(DefaultKeepDays) + " days, " + strconv.Itoa(DefaultKeepBytes>>30) + " GiB |",
 		"| hops through Hookkeepers | " + strconv.Itoa(MaxHops) + " |",
+		"| " + grouped(MaxDelaysOfURL) + "; " + grouped(MaxDelays) + " |",
 		"| " + grouped(MaxConns) + "; " + grouped(DefaultConnsPerIP) + " (`HOOKKEEPER_MAX_CONNS_PER_ADDR`) |",
 		"| " + grouped(MaxSockets) + "; " + strconv.Itoa(MaxSocketsSession) + "; " + grouped(DefaultSocksPerIP) + " (`HOOKKEEPER_MAX_SOCKETS_PER_ADDR`) |",
 		"| " + strconv.Itoa(LoginFailures) + "; " + strconv.Itoa(LoginFailuresAddr) + "; " + strconv.Itoa(LoginFailuresAddr) + " in " + strconv.Itoa(int(LoginWindow/time.Minute)) + " minutes |",
