@@ -1,10 +1,12 @@
 package web
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/netid"
@@ -13,52 +15,73 @@ import (
 
 // Conns bounds the open connections of an http.Server, in all and from one address. This machine and trusted proxies
 // have no limit of their own. A WebSocket is counted with the sockets instead.
+//
+// What is over a limit is told so: a bounded number of connections at a time is answered 503 without ever reaching the
+// server. Beyond that they are closed.
 type Conns struct {
 	PerAddr int
 	Trusted []netip.Prefix
 	Tally   *tally.Tally // may be nil
 
-	mu     sync.Mutex
-	open   map[net.Conn]netip.Addr
-	byAddr map[netip.Addr]int
+	mu      sync.Mutex
+	open    int
+	byAddr  map[netip.Addr]int
+	turning int // connections that are being turned away
 }
 
-// StateChanged is the http.Server's ConnState. A connection above a limit is closed before anything is read from it.
-func (c *Conns) StateChanged(conn net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		if !c.add(conn) {
-			c.Tally.Count(hook.LimitConns)
-			_ = conn.Close()
+// Listen returns a listener of connections within the limits, for a server whose ConnState is StateChanged.
+func (c *Conns) Listen(l net.Listener) net.Listener { return limited{l, c} }
+
+// StateChanged is the http.Server's ConnState.
+func (c *Conns) StateChanged(accepted net.Conn, state http.ConnState) {
+	conn, ok := accepted.(*conn)
+	if ok && state == http.StateHijacked {
+		conn.release()
+	}
+}
+
+type limited struct {
+	net.Listener
+	conns *Conns
+}
+
+func (l limited) Accept() (net.Conn, error) {
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
 		}
-	case http.StateHijacked, http.StateClosed:
-		c.remove(conn)
+		addr := l.conns.counted(accepted)
+		limit := l.conns.add(addr)
+		if limit == 0 {
+			return &conn{Conn: accepted, conns: l.conns, addr: addr}, nil
+		}
+		l.conns.refuse(accepted, limit)
 	}
 }
 
-func (c *Conns) add(conn net.Conn) bool {
-	addr := c.counted(conn)
+// add counts a connection, or returns the limit that it is over.
+func (c *Conns) add(addr netip.Addr) hook.Limit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.open == nil {
-		c.open, c.byAddr = map[net.Conn]netip.Addr{}, map[netip.Addr]int{}
+	switch {
+	case c.open >= hook.MaxConns:
+		return hook.LimitConns
+	case addr.IsValid() && c.byAddr[addr] >= c.PerAddr:
+		return hook.LimitConnsAddr
 	}
-	if len(c.open) >= hook.MaxConns || addr.IsValid() && c.byAddr[addr] >= c.PerAddr {
-		return false
+	if c.byAddr == nil {
+		c.byAddr = map[netip.Addr]int{}
 	}
-	c.open[conn] = addr
+	c.open++
 	c.byAddr[addr]++
-	return true
+	return 0
 }
 
-func (c *Conns) remove(conn net.Conn) {
+func (c *Conns) remove(addr netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	addr, ok := c.open[conn]
-	if !ok {
-		return
-	}
-	delete(c.open, conn)
+	c.open--
 	decrement(c.byAddr, addr)
 }
 
@@ -75,4 +98,88 @@ func (c *Conns) counted(conn net.Conn) netip.Addr {
 		}
 	}
 	return netid.Network(addr)
+}
+
+const (
+	// turnAwayTime is how long a connection may take to send something, and again to read what it is told.
+	turnAwayTime  = time.Second
+	turnAwayBytes = 1 << 20 // that are read meanwhile
+)
+
+// busy is what a connection is told that is turned away.
+var busy = []byte("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n" +
+	"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\nContent-Length: 69\r\n\r\n" +
+	"The server has too much to do right now. Try again in a few seconds.\n")
+
+// refuse turns a connection away, or closes it when there are too many to be told why.
+func (c *Conns) refuse(conn net.Conn, limit hook.Limit) {
+	c.Tally.Count(limit)
+	if !c.beginTurning() {
+		c.Tally.Count(hook.LimitTurnedAway)
+		_ = conn.Close()
+		return
+	}
+	go func() {
+		defer c.endTurning()
+		defer conn.Close()
+		// An answer before the request would be a fault to clients that keep connections.
+		_ = conn.SetReadDeadline(time.Now().Add(turnAwayTime))
+		_, _ = conn.Read(make([]byte, 1))
+		turnAway(conn)
+	}()
+}
+
+func (c *Conns) beginTurning() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turning >= hook.MaxTurnedAway {
+		return false
+	}
+	c.turning++
+	return true
+}
+
+func (c *Conns) endTurning() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turning--
+}
+
+// turnAway tells a connection to come again and lets it hang up: were it closed with something unread, it would be reset,
+// and the answer might be lost.
+func turnAway(conn net.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(turnAwayTime))
+	_, _ = conn.Write(busy)
+	closeWrite(conn)
+	_, _ = io.Copy(io.Discard, io.LimitReader(conn, turnAwayBytes))
+}
+
+func closeWrite(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
+// conn is a connection that counts.
+type conn struct {
+	net.Conn
+	conns    *Conns
+	addr     netip.Addr // that it counts for
+	released sync.Once
+}
+
+// Close closes the connection, which makes room for another.
+func (c *conn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+// CloseWrite is for http.Server, and for sockets.
+func (c *conn) CloseWrite() error {
+	closeWrite(c.Conn)
+	return nil
+}
+
+func (c *conn) release() {
+	c.released.Do(func() { c.conns.remove(c.addr) })
 }

@@ -1,98 +1,203 @@
 package web
 
 import (
+	"bufio"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
-// fakeConn is a connection from any address, of which only that and its end matter.
-type fakeConn struct {
-	net.Conn
-	from   net.Addr
-	closed bool
+// fakeNet is a listener whose connections come from any address and stay within the process.
+type fakeNet struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
 }
 
-func (c *fakeConn) RemoteAddr() net.Addr { return c.from }
+func (f *fakeNet) Accept() (net.Conn, error) {
+	select {
+	case conn := <-f.conns:
+		return conn, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
 
-func (c *fakeConn) Close() error {
-	c.closed = true
+func (f *fakeNet) Close() error {
+	f.once.Do(func() { close(f.closed) })
 	return nil
 }
 
-// accept opens a connection as http.Server does.
-func accept(c *Conns, from string) *fakeConn {
-	conn := &fakeConn{from: net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 40000))}
-	c.StateChanged(conn, http.StateNew)
+func (f *fakeNet) Addr() net.Addr { return &net.TCPAddr{} }
+
+// fakeConn is the server's end of a connection from an address.
+type fakeConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c fakeConn) RemoteAddr() net.Addr { return c.from }
+
+// connsSite is an http.Server with limits of connections.
+type connsSite struct {
+	*Conns
+	t   *testing.T
+	net *fakeNet
+}
+
+// serveConns serves a handler in a bubble, as the product does.
+func serveConns(t *testing.T, c *Conns, handler http.HandlerFunc) *connsSite {
+	t.Helper()
+	c.Tally = &tally.Tally{}
+	s := &connsSite{c, t, &fakeNet{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	server := &http.Server{
+		Handler: handler, ConnState: c.StateChanged, ReadHeaderTimeout: hook.HeaderTimeout, MaxHeaderBytes: hook.MaxHeaderBytes,
+		IdleTimeout: time.Minute,
+	}
+	served := make(chan error)
+	go func() { served <- server.Serve(c.Listen(s.net)) }()
+	t.Cleanup(func() {
+		if err := errors.Join(server.Close(), <-served); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func hello(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }
+
+// dial opens a connection from an address, and ends it with the test.
+func (s *connsSite) dial(from string) net.Conn {
+	s.t.Helper()
+	client, end := net.Pipe()
+	s.t.Cleanup(func() { _ = client.Close() })
+	s.net.conns <- fakeConn{end, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(from), 40000))}
+	return client
+}
+
+// ask sends a request on a connection and returns the answer, nil when there is none.
+func (s *connsSite) ask(conn net.Conn) *http.Response {
+	s.t.Helper()
+	go func() { _, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") }()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return nil
+	}
+	s.t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp
+}
+
+// want asks on a new connection from an address and compares the status of the answer.
+func (s *connsSite) want(about, from string, status int) net.Conn {
+	s.t.Helper()
+	conn := s.dial(from)
+	resp := s.ask(conn)
+	if resp == nil || resp.StatusCode != status {
+		s.t.Errorf("%s: %+v, want %d", about, resp, status)
+	}
 	return conn
 }
 
-// leave ends a connection as http.Server does.
-func leave(c *Conns, conn *fakeConn) { c.StateChanged(conn, http.StateClosed) }
-
-func TestConnsPerAddress(t *testing.T) {
-	c := &Conns{PerAddr: 3, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
-	const from = "192.0.2.1"
-	var open []*fakeConn
-	for range 3 {
-		open = append(open, accept(c, from))
-	}
-	refused := accept(c, from)
-	if !refused.closed {
-		t.Error("one more than the limit is open")
-	}
-	leave(c, refused) // as http.Server tells when it finds the connection closed
-	if accept(c, from).closed == false {
-		t.Error("a refused connection made room for another")
-	}
-	if accept(c, "::ffff:"+from).closed == false {
-		t.Error("the mapped form of an address has a limit of its own")
-	}
-	if accept(c, "192.0.2.2").closed {
-		t.Error("another address is refused")
-	}
-	leave(c, open[0])
-	again := accept(c, from)
-	if again.closed {
-		t.Error("a connection that ended still counts")
-	}
-	c.StateChanged(open[1], http.StateActive)
-	c.StateChanged(open[1], http.StateIdle)
-	c.StateChanged(open[1], http.StateHijacked) // sockets are counted elsewhere
-	if accept(c, from).closed {
-		t.Error("a hijacked connection still counts")
-	}
-	for _, from := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1", "10.1.2.3"} {
-		for range 10 {
-			if accept(c, from).closed {
-				t.Fatalf("%s has a limit", from)
-			}
-		}
-	}
-	for conn := range c.open {
-		c.StateChanged(conn, http.StateClosed)
-	}
-	if len(c.open)+len(c.byAddr) != 0 {
-		t.Errorf("left over: %d, %v", len(c.open), c.byAddr)
+func (s *connsSite) wantMet(rows ...tally.Row) {
+	s.t.Helper()
+	if diff := cmp.Diff(rows, s.Tally.Rows()); diff != "" {
+		s.t.Errorf("counted (-want +got):\n%s", diff)
 	}
 }
 
-func TestConnsInAll(t *testing.T) {
-	c := &Conns{PerAddr: hook.MaxConns}
-	var last *fakeConn
-	for range hook.MaxConns {
-		if last = accept(c, "127.0.0.1"); last.closed {
-			t.Fatal("refused below the limit")
+func TestConnsPerAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serveConns(t, &Conns{PerAddr: 3, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, hello)
+		const from = "192.0.2.1"
+		var open []net.Conn
+		for range 3 {
+			open = append(open, s.want("below the limit", from, 200))
 		}
-	}
-	if !accept(c, "127.0.0.1").closed {
-		t.Error("one more than the limit is open")
-	}
-	leave(c, last)
-	if accept(c, "192.0.2.1").closed {
-		t.Error("a connection that ended still counts")
-	}
+		s.want("one more", from, 503)
+		s.want("the mapped form of the address", "::ffff:"+from, 503)
+		s.want("another address", "192.0.2.2", 200)
+		s.wantMet(tally.Row{Limit: hook.LimitConnsAddr, Count: 2})
+		_ = open[0].Close()
+		synctest.Wait()
+		s.want("when one has ended", from, 200)
+		s.want("one more again", from, 503)
+		for _, from := range []string{"127.0.0.1", "::1", "::ffff:127.0.0.1", "10.1.2.3"} {
+			for range 10 {
+				s.want(from, from, 200)
+			}
+		}
+	})
+}
+
+// TestConnsInAll: who comes to a full server is told to come again, without a place being taken; too many of those are closed.
+func TestConnsInAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serveConns(t, &Conns{PerAddr: hook.MaxConns}, hello)
+		var last net.Conn
+		for range hook.MaxConns {
+			last = s.dial("127.0.0.1")
+		}
+		synctest.Wait()
+		conn := s.dial("192.0.2.1")
+		resp := s.ask(conn)
+		if resp == nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "5" || !resp.Close {
+			t.Fatalf("one more: %+v", resp)
+		}
+		text, err := io.ReadAll(resp.Body)
+		if err != nil || string(text) != "The server has too much to do right now. Try again in a few seconds.\n" {
+			t.Errorf("one more is told %q, %v", text, err)
+		}
+		_ = conn.Close()
+		synctest.Wait()
+		for range hook.MaxTurnedAway {
+			s.dial("192.0.2.1") // and it says nothing
+		}
+		if resp := s.ask(s.dial("192.0.2.1")); resp != nil {
+			t.Errorf("one of too many is answered %+v", resp)
+		}
+		s.wantMet(tally.Row{Limit: hook.LimitConns, Count: hook.MaxTurnedAway + 2}, tally.Row{Limit: hook.LimitTurnedAway, Count: 1})
+		time.Sleep(2 * turnAwayTime)
+		s.want("when those are gone", "192.0.2.1", 503)
+		_ = last.Close()
+		synctest.Wait()
+		s.want("when one has ended", "192.0.2.1", 200)
+	})
+}
+
+// TestConnsForget: what has ended, whoever ended it, is not counted any more.
+func TestConnsForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serveConns(t, &Conns{PerAddr: 1}, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+				t.Cleanup(func() { _ = conn.Close() })
+			}
+		})
+		s.want("a socket", "192.0.2.1", 101)
+		s.want("beside a socket, which is counted elsewhere", "192.0.2.1", 101)
+		silent := s.dial("192.0.2.1")
+		s.want("beside a silent one", "192.0.2.1", 503)
+		if _, err := silent.Read(make([]byte, 1)); err == nil {
+			t.Error("a silent one is told something")
+		}
+		synctest.Wait()
+		if s.open+len(s.byAddr)+s.turning != 0 {
+			t.Errorf("left over: %d, %v, %d", s.open, s.byAddr, s.turning)
+		}
+	})
 }

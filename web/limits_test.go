@@ -33,7 +33,9 @@ func TestLimitsAreCounted(t *testing.T) {
 		meet   func(*site, *browser, hook.User) answer
 	}{
 		{hook.LimitNoLogin, 0, func(s *site, _ *browser, _ hook.User) answer { return wrongToken(s) }},
-		{hook.LimitNotAllowed, 0, func(_ *site, b *browser, _ hook.User) answer { return b.post("/settings/users", "email", "x@example.com") }},
+		{hook.LimitNotAllowed, 0, func(_ *site, b *browser, _ hook.User) answer {
+			return b.post("/settings/users", "email", "x@example.com")
+		}},
 		{hook.LimitUnknownHost, 0, func(_ *site, b *browser, _ hook.User) answer { return b.get("/", "Host", "evil.example") }},
 		{hook.LimitNotNow, 0, func(s *site, b *browser, _ hook.User) answer { s.web.Drain(); return b.get("/readyz") }},
 		{hook.LimitFormSize, 0, func(_ *site, b *browser, _ hook.User) answer {

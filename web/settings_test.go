@@ -287,7 +287,7 @@ func TestServerPage(t *testing.T) {
 	}
 	want := []string{
 		"Requests to capture URLs 429 over the rate of the capture URL 1",
-		"Connections closed: too many are open, in all or from one address 1",
+		"Connections 503 too many are open 1",
 		"Pages and API 401 no valid login or token 1",
 		"Pages and API 403 cross-site, or not allowed 1",
 	}

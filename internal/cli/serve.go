@@ -228,7 +228,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(listener) }()
+	go func() { served <- s.http.Serve(conns.Listen(listener)) }()
 	s.greet(listener.Addr())
 	select {
 	case err := <-served:

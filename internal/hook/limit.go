@@ -38,6 +38,8 @@ const (
 
 	// Connections.
 	LimitConns
+	LimitConnsAddr
+	LimitTurnedAway
 
 	// Live views.
 	LimitSockets
@@ -102,7 +104,9 @@ var met = [Limits]Met{
 	LimitHops:          {captures, http.StatusLoopDetected, "passed on in a circle"},
 	LimitDelays:        {captures, 0, "stored, and answered without the delay: too many answers wait"},
 
-	LimitConns: {conns, 0, "closed: too many are open, in all or from one address"},
+	LimitConns:      {conns, http.StatusServiceUnavailable, "too many are open"},
+	LimitConnsAddr:  {conns, http.StatusServiceUnavailable, "too many are open from one address"},
+	LimitTurnedAway: {conns, 0, "of those, closed without an answer: there were too many to be told"},
 
 	LimitSockets:        {views, http.StatusServiceUnavailable, "too many are open"},
 	LimitSocketsSession: {views, http.StatusTooManyRequests, "too many of one session are open"},

@@ -100,9 +100,10 @@ const (
 	MaxJSONBytes       = 1 << 20
 	MaxPageItems       = 200
 	DefaultPageItems   = 50
+	MaxConns           = 10_000    // open connections, sockets not counted
+	MaxTurnedAway      = 500       // connections above a limit that are told so at a time; the others are closed
 	MaxPageSegments    = 20_000    // stretches of text of strangers on one page, marked ones are elements
 	MaxPageText        = 512 << 10 // bytes of it
-	MaxConns           = 10_000    // open connections, sockets not counted
 	MaxSockets         = 10_000
 	MaxSocketsSession  = 20
 	DefaultConnsPerIP  = 2000

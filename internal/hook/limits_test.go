@@ -28,7 +28,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + grouped(DefaultKeepCount) + " requests, " + strconv.Itoa(DefaultKeepDays) + " days, " + strconv.Itoa(DefaultKeepBytes>>30) + " GiB |",
 		"| hops through Hookkeepers | " + strconv.Itoa(MaxHops) + " |",
 		"| " + grouped(MaxDelaysOfURL) + "; " + grouped(MaxDelays) + " |",
-		"| " + grouped(MaxConns) + "; " + grouped(DefaultConnsPerIP) + " (`HOOKKEEPER_MAX_CONNS_PER_ADDR`) |",
+		"| " + grouped(MaxConns) + "; " + grouped(DefaultConnsPerIP) + " (`HOOKKEEPER_MAX_CONNS_PER_ADDR`) | 503 with Retry-After for " + strconv.Itoa(MaxTurnedAway) + " at a time; the others are closed |",
 		"| " + grouped(MaxSockets) + "; " + strconv.Itoa(MaxSocketsSession) + "; " + grouped(DefaultSocksPerIP) + " (`HOOKKEEPER_MAX_SOCKETS_PER_ADDR`) |",
 		"| " + strconv.Itoa(LoginFailures) + "; " + strconv.Itoa(LoginFailuresAddr) + "; " + strconv.Itoa(LoginFailuresAddr) + " in " + strconv.Itoa(int(LoginWindow/time.Minute)) + " minutes |",
 		"| " + strconv.Itoa(MaxSocketMessage) + " bytes; " + strconv.Itoa(MaxSocketMessages) + " in " + seconds(SocketWindow) + " |",
