@@ -17,7 +17,8 @@ import (
 // have no limit of their own. A WebSocket is counted with the sockets instead.
 //
 // What is over a limit is told so: a bounded number of connections at a time is answered 503 without ever reaching the
-// server. Beyond that they are closed.
+// server. Beyond that they are closed. The heads of requests are bounded here as well, because only a connection sees them
+// while they are read.
 type Conns struct {
 	PerAddr int
 	Trusted []netip.Prefix
@@ -27,6 +28,8 @@ type Conns struct {
 	open    int
 	byAddr  map[netip.Addr]int
 	turning int // connections that are being turned away
+
+	heads heads
 }
 
 // Listen returns a listener of connections within the limits, for a server whose ConnState is StateChanged.
@@ -35,7 +38,18 @@ func (c *Conns) Listen(l net.Listener) net.Listener { return limited{l, c} }
 // StateChanged is the http.Server's ConnState.
 func (c *Conns) StateChanged(accepted net.Conn, state http.ConnState) {
 	conn, ok := accepted.(*conn)
-	if ok && state == http.StateHijacked {
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateActive:
+		conn.head.over = true
+	case http.StateIdle:
+		conn.answered()
+	case http.StateHijacked:
+		conn.head.over = true
+		conn.release()
+	case http.StateClosed:
 		conn.release()
 	}
 }
@@ -165,13 +179,8 @@ type conn struct {
 	net.Conn
 	conns    *Conns
 	addr     netip.Addr // that it counts for
+	head     head
 	released sync.Once
-}
-
-// Close closes the connection, which makes room for another.
-func (c *conn) Close() error {
-	c.release()
-	return c.Conn.Close()
 }
 
 // CloseWrite is for http.Server, and for sockets.
@@ -181,5 +190,8 @@ func (c *conn) CloseWrite() error {
 }
 
 func (c *conn) release() {
-	c.released.Do(func() { c.conns.remove(c.addr) })
+	c.released.Do(func() {
+		c.forgetHead()
+		c.conns.remove(c.addr)
+	})
 }

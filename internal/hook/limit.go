@@ -40,6 +40,9 @@ const (
 	LimitConns
 	LimitConnsAddr
 	LimitTurnedAway
+	LimitHeadSize
+	LimitHeadTime
+	LimitHeadsInFlight
 
 	// Live views.
 	LimitSockets
@@ -103,6 +106,10 @@ var met = [Limits]Met{
 	LimitDraining:      {captures, http.StatusServiceUnavailable, "the server is stopping"},
 	LimitHops:          {captures, http.StatusLoopDetected, "passed on in a circle"},
 	LimitDelays:        {captures, 0, "stored, and answered without the delay: too many answers wait"},
+
+	LimitHeadSize:      {conns, http.StatusRequestHeaderFieldsTooLarge, "request line and headers too long"},
+	LimitHeadTime:      {conns, 0, "closed: request line and headers came too slowly"},
+	LimitHeadsInFlight: {conns, http.StatusServiceUnavailable, "too many bytes of headers in flight"},
 
 	LimitConns:      {conns, http.StatusServiceUnavailable, "too many are open"},
 	LimitConnsAddr:  {conns, http.StatusServiceUnavailable, "too many are open from one address"},

@@ -13,6 +13,8 @@ const (
 	MaxTargetLen     = 8 << 10 // path and query, bytes
 	MaxMethodLen     = 32
 	MaxHops          = 5
+	SmallHead        = 4 << 10  // of a request line and headers that do not count as in flight
+	HeadsInFlight    = 64 << 20 // request lines and headers that are read or whose requests are not answered yet, bytes
 	HeaderTimeout    = 5 * time.Second
 	BodyTimeout      = 10 * time.Second // beside the time for the size, see BodyRate
 	BodyRate         = 64 << 10         // bytes per second that a sender must reach

@@ -23,6 +23,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + kib(MaxTargetLen) + "; " + strconv.Itoa(MaxMethodLen) + " characters |",
 		"| " + mib(DefaultMaxBody) + " (`HOOKKEEPER_MAX_BODY`, up to " + mib(CeilingMaxBody) + ") |",
 		"| " + seconds(HeaderTimeout) + "; " + seconds(BodyTimeout) + " and its size at " + kib(BodyRate) + "/s |",
+		"| request lines and headers in flight, without the first " + kib(SmallHead) + " of each | " + mib(HeadsInFlight) + ", of which one address takes half |",
 		"| " + mib(BytesInFlight) + ", of which one capture URL or one address takes half, and " + mib(SmallReserve) + " are kept for bodies up to " + kib(SmallBody) + " |",
 		"what its owner sets, " + seconds(RateBurst) + " of it at once |",
 		"| " + grouped(DefaultKeepCount) + " requests, " + strconv.Itoa(DefaultKeepDays) + " days, " + strconv.Itoa(DefaultKeepBytes>>30) + " GiB |",
