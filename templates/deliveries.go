@@ -33,10 +33,30 @@ func finishedRows(rows []hook.Delivery) (finished []hook.Delivery) {
 type DeliveryView struct {
 	hook.Delivery
 	URL      hook.CaptureURL
-	Request  *hook.Request // nil when it is not kept any more
+	Request  *hook.Summary // nil when it is not kept any more
 	Edit     *hook.Edit    // nil when the request is sent as it is
-	Attempts []hook.Attempt
+	Attempts []AttemptView
 	Alone    bool // Attempts is the one that was asked for
+}
+
+// AttemptView is an attempt as a page shows it.
+type AttemptView struct {
+	hook.Attempt
+	Whole bool // all that is kept of it; otherwise the beginning
+	Cut   bool // there is more
+}
+
+// ResentView is what the page of one resend shows.
+type ResentView struct {
+	Request string // its path
+	Answers []AnswerView
+	Others  []hook.Delivery // beyond those that are shown side by side
+}
+
+// AnswerView is a delivery and what came of it last.
+type AnswerView struct {
+	hook.Delivery
+	Last *AttemptView // nil while there is none
 }
 
 // RequestDeliveries is what the tab of a request shows.
@@ -102,7 +122,7 @@ type EditForm struct {
 }
 
 // attemptPath returns where an attempt is shown alone, with as much of its answer as a page can show.
-func attemptPath(a *hook.Attempt, v *DeliveryView) string {
+func attemptPath(a *AttemptView, v *DeliveryView) string {
 	return deliveryPath(v.ID) + "?attempt=" + strconv.Itoa(a.Number)
 }
 

@@ -584,7 +584,7 @@ func testResult(p Page, a *hook.Attempt) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = attemptBodies(p, a, nil).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = attemptBodies(p, &AttemptView{Attempt: *a, Whole: true}, nil).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

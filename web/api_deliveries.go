@@ -214,7 +214,11 @@ func (s *Server) apiDelivery(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) writeDelivery(w http.ResponseWriter, r *http.Request, status int, id hook.ID) error {
-	d, attempts, err := s.Store.Delivery(r.Context(), actor(r), id)
+	d, err := s.Store.Delivery(r.Context(), actor(r), id)
+	if err != nil {
+		return err
+	}
+	attempts, err := s.Store.Attempts(r.Context(), actor(r), id)
 	if err != nil {
 		return err
 	}

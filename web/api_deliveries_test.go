@@ -115,7 +115,7 @@ func TestAPIResend(t *testing.T) {
 	doc = s.call("POST", path, `{"target_url":"https://b.example/x","method":"PUT","headers":[{"name":"X-A","value":"b"}],"body":"new","sign_as":"`+subID+`"}`, 202)
 	wantJSON(t, "to a URL", []any{doc["target_url"], doc["subscription_id"], doc["edited"]}, `["https://b.example/x",null,true]`)
 	id, _ := hook.ParseID(hook.DeliveryPrefix, doc["id"].(string))
-	d, _, err := s.store.Delivery(t.Context(), hook.System, id)
+	d, err := s.store.Delivery(t.Context(), hook.System, id)
 	if err != nil {
 		t.Fatal(err)
 	}

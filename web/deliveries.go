@@ -66,7 +66,7 @@ func (s *Server) deliveryPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	if number := r.URL.Query().Get("attempt"); number != "" {
 		v.Alone = true
-		v.Attempts = slices.DeleteFunc(v.Attempts, func(a hook.Attempt) bool { return strconv.Itoa(a.Number) != number })
+		v.Attempts = slices.DeleteFunc(v.Attempts, func(a templates.AttemptView) bool { return strconv.Itoa(a.Number) != number })
 		if len(v.Attempts) == 0 {
 			return errNoPage
 		}
@@ -79,7 +79,7 @@ func (s *Server) deliveryPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.DeliveryView, err error) {
-	if v.Delivery, v.Attempts, err = s.Store.Delivery(r.Context(), actor(r), id); err != nil {
+	if v.Delivery, err = s.Store.Delivery(r.Context(), actor(r), id); err != nil {
 		return v, err
 	}
 	if v.Edited {
@@ -87,16 +87,37 @@ func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.Delivery
 			return v, err
 		}
 	}
+	attempts, err := s.Store.Attempts(r.Context(), actor(r), id)
+	if err != nil {
+		return v, err
+	}
+	chosen, _ := strconv.Atoi(r.URL.Query().Get("attempt"))
+	for i, a := range attempts {
+		whole := i == len(attempts)-1 || a.Number == chosen
+		v.Attempts = append(v.Attempts, attemptView(&a, whole, v.Edit))
+	}
 	u, err := s.Store.CaptureURL(r.Context(), actor(r), v.CaptureURLID)
 	if err != nil {
 		return v, err
 	}
 	v.URL = u.CaptureURL
-	v.Request, err = s.Store.Request(r.Context(), actor(r), v.RequestID)
-	if hook.Is(err, hook.NotFound) {
-		v.Request, err = nil, nil
+	request, err := s.Store.Summary(r.Context(), actor(r), v.RequestID)
+	switch {
+	case err == nil:
+		v.Request = &request
+	case !hook.Is(err, hook.NotFound):
+		return v, err
 	}
-	return v, err
+	return v, nil
+}
+
+// attemptView returns an attempt as a page shows it: one that is not shown whole is cut, because a page may have many.
+func attemptView(a *hook.Attempt, whole bool, edit *hook.Edit) templates.AttemptView {
+	if whole {
+		return templates.AttemptView{Attempt: *a, Whole: true}
+	}
+	short, cut := a.Beginning(hook.MaxAnswerShown)
+	return templates.AttemptView{Attempt: short, Cut: cut || edit != nil && len(edit.Headers) > 0}
 }
 
 // cancelDelivery: POST /deliveries/{id}/cancel
@@ -134,20 +155,30 @@ func (s *Server) requestDeliveriesTab(r *http.Request, captureURL, id hook.ID) (
 	return tab, err
 }
 
-// ownRequest returns the request that the path names and its capture URL.
-func (s *Server) ownRequest(r *http.Request, title string) (templates.Page, templates.URLItem, *hook.Request, error) {
+// ownRequest returns the capture URL and the id of the request that the path names.
+func (s *Server) ownRequest(r *http.Request, title string) (templates.Page, templates.URLItem, hook.ID, error) {
 	page, u, err := s.ownURL(r, title)
 	if err != nil {
-		return page, u, nil, err
+		return page, u, 0, err
 	}
 	id, err := pathID(r, "rid", hook.RequestPrefix)
+	if err != nil {
+		return page, u, 0, err
+	}
+	of, err := s.Store.CaptureURLOf(r.Context(), actor(r), id)
+	if err == nil && of != u.ID {
+		err = errNoPage
+	}
+	return page, u, id, err
+}
+
+// ownRequestWhole is ownRequest with the request.
+func (s *Server) ownRequestWhole(r *http.Request, title string) (templates.Page, templates.URLItem, *hook.Request, error) {
+	page, u, id, err := s.ownRequest(r, title)
 	if err != nil {
 		return page, u, nil, err
 	}
 	request, err := s.Store.Request(r.Context(), actor(r), id)
-	if err == nil && request.CaptureURLID != u.ID {
-		err = errNoPage
-	}
 	return page, u, request, err
 }
 

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -53,13 +54,13 @@ func (s *Server) resendRequest(w http.ResponseWriter, r *http.Request) error {
 		return s.refuseResend(w, r, form, err)
 	}
 	for i := range to {
-		to[i].RequestID = request.ID
+		to[i].RequestID = request
 	}
 	made, err := s.Store.Resend(r.Context(), actor(r), user(r).Email, to...)
 	if err != nil {
 		return err
 	}
-	return s.redirect(w, r, resentPath(u.ID, request.ID, made))
+	return s.redirect(w, r, resentPath(u.ID, request, made))
 }
 
 // typedResend reads where something is to be resent: subscription (ids), retry, target_url and sign_as. The error names the
@@ -71,6 +72,9 @@ func (s *Server) typedResend(r *http.Request) (form templates.ResendForm, to []h
 		sub, err := s.referredSubscription(r, "subscription", text)
 		if err != nil {
 			bad = append(bad, err)
+			continue
+		}
+		if slices.Contains(form.To, sub.ID) {
 			continue
 		}
 		form.To = append(form.To, sub.ID)
@@ -90,9 +94,6 @@ func (s *Server) typedResend(r *http.Request) (form templates.ResendForm, to []h
 	}
 	if len(to) == 0 {
 		return form, nil, fieldError("subscription", "choose a subscription, or type a URL")
-	}
-	if len(to) > hook.MaxSubscriptions+1 {
-		return form, nil, fieldError("subscription", "these are too many at once")
 	}
 	return form, to, nil
 }
@@ -149,13 +150,19 @@ func chosenIDs(r *http.Request, field, prefix string) ([]hook.ID, error) {
 	if len(texts) > hook.MaxSelected {
 		return nil, hook.LimitSelected.Errorf(hook.Invalid, "Choose at most %d of the list, or replay a time.", hook.MaxSelected)
 	}
-	ids := make([]hook.ID, len(texts))
-	for i, text := range texts {
+	return distinctIDs(texts, prefix)
+}
+
+// distinctIDs reads ids, each of which counts once.
+func distinctIDs(texts []string, prefix string) (ids []hook.ID, err error) {
+	for _, text := range texts {
 		id, ok := hook.ParseID(prefix, text)
 		if !ok {
 			return nil, errNoPage
 		}
-		ids[i] = id
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
 	}
 	return ids, nil
 }
@@ -211,25 +218,44 @@ func (s *Server) resentPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var views []templates.DeliveryView
-	for i, text := range strings.Split(r.URL.Query().Get("ids"), ",") {
-		id, ok := hook.ParseID("", text)
-		if !ok || i >= hook.MaxOneOffTargets+hook.MaxSubscriptions {
+	ids, err := distinctIDs(strings.Split(r.URL.Query().Get("ids"), ","), "")
+	if err != nil || len(ids) > hook.MaxSubscriptions+1 {
+		return errNoPage
+	}
+	view := templates.ResentView{Request: requestPath(u.ID, request)}
+	for i, id := range ids {
+		d, err := s.Store.Delivery(r.Context(), actor(r), id)
+		if err != nil || d.RequestID != request {
 			return errNoPage
 		}
-		v, err := s.deliveryView(r, id)
-		if err != nil || v.RequestID != request.ID {
-			return errNoPage
+		if i >= hook.MaxAnswersShown {
+			view.Others = append(view.Others, d)
+			continue
 		}
-		views = append(views, v)
+		answer, err := s.answerView(r, d)
+		if err != nil {
+			return err
+		}
+		view.Answers = append(view.Answers, answer)
 	}
 	page.Live = deliveriesLive(u.ID)
-	return s.render(w, r, http.StatusOK, templates.Resent(page, u, views))
+	return s.render(w, r, http.StatusOK, templates.Resent(page, view))
+}
+
+// answerView returns a delivery with the beginning of its newest answer.
+func (s *Server) answerView(r *http.Request, d hook.Delivery) (templates.AnswerView, error) {
+	v := templates.AnswerView{Delivery: d}
+	last, err := s.Store.LastAttempt(r.Context(), actor(r), d.ID)
+	if last != nil {
+		short := attemptView(last, false, nil)
+		v.Last = &short
+	}
+	return v, err
 }
 
 // editRequestPage: GET /urls/{id}/requests/{rid}/edit; ?delivery= begins with what that delivery sent.
 func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
-	page, u, request, err := s.ownRequest(r, "Edit and resend")
+	page, u, request, err := s.ownRequestWhole(r, "Edit and resend")
 	if err != nil {
 		return err
 	}
@@ -237,7 +263,7 @@ func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
 	edit := newEdit(request, nil)
 	if text := r.URL.Query().Get("delivery"); text != "" {
 		id, _ := hook.ParseID(hook.DeliveryPrefix, text)
-		d, _, err := s.Store.Delivery(r.Context(), actor(r), id)
+		d, err := s.Store.Delivery(r.Context(), actor(r), id)
 		if err != nil || d.RequestID != request.ID {
 			return errNoPage
 		}
@@ -285,7 +311,7 @@ func editable(body []byte) bool {
 
 // sendEdited: POST /urls/{id}/requests/{rid}/edit
 func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
-	page, u, request, err := s.ownRequest(r, "Edit and resend")
+	page, u, request, err := s.ownRequestWhole(r, "Edit and resend")
 	if err != nil {
 		return err
 	}

@@ -160,7 +160,7 @@ func TestRoutesOfOtherUsers(t *testing.T) {
 	if tried < 10 {
 		t.Errorf("only %d routes have an id", tried)
 	}
-	if d, _, err := s.store.Delivery(t.Context(), hook.System, mustID(t, hook.DeliveryPrefix, ids["/deliveries/"])); err != nil || d.State != hook.Pending {
+	if d, err := s.store.Delivery(t.Context(), hook.System, mustID(t, hook.DeliveryPrefix, ids["/deliveries/"])); err != nil || d.State != hook.Pending {
 		t.Errorf("the delivery after a stranger tried everything: %s, %v", d.State, err)
 	}
 	if r, err := s.store.Replay(t.Context(), hook.System, mustID(t, hook.ReplayPrefix, ids["/replays/"])); err != nil || r.State != hook.ReplayRunning {

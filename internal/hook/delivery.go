@@ -233,6 +233,26 @@ type Timing struct{ DNS, Connect, TLS, FirstByte time.Duration }
 // OK reports whether the target took the delivery.
 func (a *Attempt) OK() bool { return a.Status >= 200 && a.Status <= 299 }
 
+// Beginning returns the attempt with at most n bytes of the headers that were sent, of those of the answer and of its body,
+// and whether that leaves something out. It does not hold on to the rest.
+func (a *Attempt) Beginning(n int) (short Attempt, cut bool) {
+	short = *a
+	short.RequestHeaders, short.ResponseHeaders = firstHeaders(a.RequestHeaders, n), firstHeaders(a.ResponseHeaders, n)
+	short.ResponseBody = slices.Clone(a.ResponseBody[:min(len(a.ResponseBody), n)])
+	return short, len(short.RequestHeaders) < len(a.RequestHeaders) || len(short.ResponseHeaders) < len(a.ResponseHeaders) ||
+		len(short.ResponseBody) < len(a.ResponseBody)
+}
+
+// firstHeaders returns the headers that fit into n bytes.
+func firstHeaders(all []Header, n int) []Header {
+	for i, h := range all {
+		if n -= len(h.Name) + len(h.Value); n < 0 {
+			return slices.Clone(all[:i])
+		}
+	}
+	return all
+}
+
 // Words returns the outcome of the attempt as people say it.
 func (a *Attempt) Words() string {
 	switch {

@@ -78,7 +78,8 @@ const (
 	LastAttemptsKept       = 40
 	MaxSending             = 2048      // attempts under way, of all subscriptions
 	MaxSendingBytes        = 128 << 20 // bodies of those
-	MaxOneOffTargets       = 10        // of one resend
+	MaxAnswersShown        = 20        // of one resend, side by side
+	MaxAnswerShown         = 4 << 10   // bytes of the headers, and of the body, of each; of older attempts too
 	MaxSelected            = 200       // rows of a list resent at once
 	MaxResent              = 1000      // deliveries that makes
 	MaxReplayAhead         = 1000      // unfinished deliveries of a subscription beyond which a replay waits

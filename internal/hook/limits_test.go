@@ -47,6 +47,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
 		"| " + grouped(MaxPageSegments) + " marked stretches, " + kib(MaxPageText) + " |",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
+		"| " + strconv.Itoa(MaxAnswersShown) + "; " + kib(MaxAnswerShown) + " of headers and " + kib(MaxAnswerShown) + " of the body |",
 	} {
 		if !strings.Contains(string(text), row) {
 			t.Errorf("README does not tell %q", row)

@@ -245,21 +245,8 @@ func (s *Store) visibleRequest(ctx context.Context, actor hook.Actor, id hook.ID
 	return nil
 }
 
-// Delivery returns one delivery and its attempts, oldest first.
-func (s *Store) Delivery(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Delivery, []hook.Attempt, error) {
-	d, err := s.visibleDelivery(ctx, actor, id)
-	if err != nil {
-		return hook.Delivery{}, nil, err
-	}
-	attempts, err := queryAll(ctx, s.read, scanAttempt, `SELECT delivery_id, number, origin, made_by, started_at, duration, dns, connect,
-			tls_handshake, first_byte, remote_addr, tls, status, error, method, url, request_headers, response_headers,
-			response_body, response_truncated
-		FROM attempts WHERE delivery_id = $1 ORDER BY number`, id)
-	return d, attempts, err
-}
-
-// visibleDelivery returns one delivery that the actor may see.
-func (s *Store) visibleDelivery(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Delivery, error) {
+// Delivery returns one delivery.
+func (s *Store) Delivery(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Delivery, error) {
 	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
 	if err != nil {
 		return hook.Delivery{}, err
@@ -270,9 +257,33 @@ func (s *Store) visibleDelivery(ctx context.Context, actor hook.Actor, id hook.I
 	return d, nil
 }
 
+const attemptQuery = `SELECT delivery_id, number, origin, made_by, started_at, duration, dns, connect, tls_handshake, first_byte,
+		remote_addr, tls, status, error, method, url, request_headers, response_headers, response_body, response_truncated
+	FROM attempts WHERE delivery_id = $1 `
+
+// Attempts returns the attempts of a delivery that are kept, oldest first.
+func (s *Store) Attempts(ctx context.Context, actor hook.Actor, delivery hook.ID) ([]hook.Attempt, error) {
+	if _, err := s.Delivery(ctx, actor, delivery); err != nil {
+		return nil, err
+	}
+	return queryAll(ctx, s.read, scanAttempt, attemptQuery+"ORDER BY number", delivery)
+}
+
+// LastAttempt returns the newest attempt of a delivery, nil when there is none.
+func (s *Store) LastAttempt(ctx context.Context, actor hook.Actor, delivery hook.ID) (*hook.Attempt, error) {
+	if _, err := s.Delivery(ctx, actor, delivery); err != nil {
+		return nil, err
+	}
+	found, err := queryAll(ctx, s.read, scanAttempt, attemptQuery+"ORDER BY number DESC LIMIT 1", delivery)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
 // Edit returns the edited copy that a delivery sends, nil when it sends the request as it is.
 func (s *Store) Edit(ctx context.Context, actor hook.Actor, delivery hook.ID) (*hook.Edit, error) {
-	if _, err := s.visibleDelivery(ctx, actor, delivery); err != nil {
+	if _, err := s.Delivery(ctx, actor, delivery); err != nil {
 		return nil, err
 	}
 	edit, err := queryOne(ctx, s.read, "delivery", func(row scanner) (b []byte, err error) { return b, row.Scan(&b) },

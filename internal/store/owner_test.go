@@ -103,8 +103,16 @@ var ofActor = map[string]struct {
 		return listed(list, err, func(d hook.Delivery) bool { return d.ID == o.delivery })
 	}},
 	"Delivery": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
-		_, _, err := s.Delivery(ctx, actor, o.delivery)
-		return err
+		return errOf(s.Delivery(ctx, actor, o.delivery))
+	}},
+	"Attempts": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Attempts(ctx, actor, o.delivery))
+	}},
+	"LastAttempt": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.LastAttempt(ctx, actor, o.delivery))
+	}},
+	"Summary": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.Summary(ctx, actor, o.request))
 	}},
 	"Edit": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.Edit(ctx, actor, o.delivery))

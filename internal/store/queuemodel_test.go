@@ -274,7 +274,7 @@ func (m *queueModel) check(rt *rapid.T) {
 		if d.gone {
 			continue
 		}
-		got, _, err := m.s.Delivery(m.t.Context(), hook.System, d.id)
+		got, err := m.s.Delivery(m.t.Context(), hook.System, d.id)
 		must(m.t, err)
 		if got.State.Finished() == d.unfinished {
 			rt.Fatalf("delivery %d is %s, want unfinished %v", d.id, got.State, d.unfinished)

@@ -106,6 +106,18 @@ func (s *Store) Request(ctx context.Context, actor hook.Actor, id hook.ID) (*hoo
 	return found[0], nil
 }
 
+// Summary returns one request without its headers and its body.
+func (s *Store) Summary(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Summary, error) {
+	r, err := queryOne(ctx, s.read, "request", scanSummary, "SELECT "+summaryColumns+" FROM requests WHERE id = $1", id)
+	if err != nil {
+		return hook.Summary{}, err
+	}
+	if u, err := s.visible(actor, r.CaptureURLID); err != nil || id <= u.clearedUpTo() {
+		return hook.Summary{}, notFound("request")
+	}
+	return r, nil
+}
+
 // EachRequest calls f with the newest requests of a capture URL, newest first, at most limit of them, until f returns an
 // error, which is handed on.
 func (s *Store) EachRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID, limit int, f func(*hook.Request) error) error {

@@ -234,7 +234,7 @@ func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string,
 	if by != "" {
 		reason += " by " + by
 	}
-	d, err := s.visibleDelivery(ctx, actor, id)
+	d, err := s.Delivery(ctx, actor, id)
 	if err != nil {
 		return hook.Delivery{}, err
 	}
