@@ -67,14 +67,17 @@ func writeJSON(w http.ResponseWriter, status int, document any) error {
 	return nil
 }
 
+// writeJSONAs writes a document as it is made: of what may be large in it there is never a second copy in memory.
 func writeJSONAs(w http.ResponseWriter, mediaType string, status int, document any) {
-	data, err := json.Marshal(document, jsontext.AllowInvalidUTF8(true)) // what is not UTF-8 becomes U+FFFD
-	if err != nil {
-		panic(err) // a mistake in one of our types: their values always have a JSON form
-	}
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
-	_, _ = w.Write(append(data, '\n')) // the reader has left: nobody to tell
+	err := json.MarshalWrite(w, document, jsontext.AllowInvalidUTF8(true)) // what is not UTF-8 becomes U+FFFD
+	if err == nil {
+		_, err = io.WriteString(w, "\n")
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler) // the reader has left; should we be at fault, half a document must not look whole
+	}
 }
 
 // readJSON reads the body into a document: one JSON value of known members, each there at most once. The types of the
@@ -241,17 +244,28 @@ func apiTime(t time.Time) *string {
 	return &text
 }
 
-// textOrBase64 returns bytes as text where they are UTF-8, else as base64. Exactly one of the two is not nil.
-func textOrBase64(data []byte) (text, encoded *string) {
+// textJSON is text in the bytes that it is stored in.
+type textJSON []byte
+
+// MarshalJSONTo writes it as a string.
+func (t textJSON) MarshalJSONTo(enc *jsontext.Encoder) error {
+	return enc.WriteToken(jsontext.String(string(t)))
+}
+
+// textOrBase64 returns bytes as text where they are UTF-8, else as base64, which is how JSON has []byte. Exactly one of the
+// two is not nil. Nothing is copied.
+func textOrBase64(data []byte) (text *textJSON, encoded *[]byte) {
 	if utf8.Valid(data) {
-		return new(string(data)), nil
+		return new(textJSON(data)), nil
 	}
-	return nil, new(base64.StdEncoding.EncodeToString(data))
+	return nil, &data
 }
 
 // base64IfNeeded returns text as base64 where it is not UTF-8: it is the only true form of what the encoder then writes
 // with U+FFFD.
 func base64IfNeeded(text string) *string {
-	_, encoded := textOrBase64([]byte(text))
-	return encoded
+	if utf8.ValidString(text) {
+		return nil
+	}
+	return new(base64.StdEncoding.EncodeToString([]byte(text)))
 }

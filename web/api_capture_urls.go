@@ -29,8 +29,8 @@ type captureURLJSON struct {
 type responseJSON struct {
 	Status     int            `json:"status"`
 	Headers    []responseLine `json:"headers"`
-	Body       *string        `json:"body"`
-	BodyBase64 *string        `json:"body_base64"`
+	Body       *textJSON      `json:"body"`
+	BodyBase64 *[]byte        `json:"body_base64"`
 	DelayMS    int64          `json:"delay_ms"`
 }
 

@@ -48,8 +48,8 @@ type attemptJSON struct {
 	Error              *string      `json:"error"`
 	RequestHeaders     []headerJSON `json:"request_headers"`
 	ResponseHeaders    []headerJSON `json:"response_headers"`
-	ResponseBody       *string      `json:"response_body"`
-	ResponseBodyBase64 *string      `json:"response_body_base64"`
+	ResponseBody       *textJSON    `json:"response_body"`
+	ResponseBodyBase64 *[]byte      `json:"response_body_base64"`
 	ResponseTruncated  bool         `json:"response_truncated"`
 }
 
@@ -279,7 +279,8 @@ func (s *Server) apiResend(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	request, err := s.Store.Request(r.Context(), actor(r), id)
+	request, done, err := s.wholeRequest(r, id)
+	defer done()
 	if err != nil {
 		return err
 	}

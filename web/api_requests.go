@@ -34,13 +34,11 @@ type requestSummaryJSON struct {
 	Response     answeredJSON `json:"response"`
 }
 
-// requestJSON is one request, whole.
+// requestJSON is one request, whole, but for the members body and body_base64, which writeWithBody puts behind its own.
 type requestJSON struct {
 	requestSummaryJSON
 	Headers    []headerJSON   `json:"headers"`
 	Trailers   []headerJSON   `json:"trailers"`
-	Body       *string        `json:"body"`
-	BodyBase64 *string        `json:"body_base64"`
 	Deliveries []deliveryJSON `json:"deliveries"`
 }
 
@@ -84,13 +82,11 @@ func newRequestSummaryJSON(q hook.Summary) requestSummaryJSON {
 }
 
 func newRequestJSON(q *hook.Request) requestJSON {
-	doc := requestJSON{
+	return requestJSON{
 		requestSummaryJSON: newRequestSummaryJSON(q.Summary),
 		Headers:            headerList(q.Headers),
 		Trailers:           headerList(q.Trailers),
 	}
-	doc.Body, doc.BodyBase64 = textOrBase64(q.Body)
-	return doc
 }
 
 func headerList(headers []hook.Header) (lines []headerJSON) {
@@ -164,7 +160,19 @@ func (s *Server) apiLatestRequest(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	q, err := s.Store.LatestRequest(r.Context(), actor(r), captureURL)
+	newest, err := s.Store.Requests(r.Context(), actor(r), captureURL, store.RequestPage{Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(newest) == 0 {
+		return hook.Errorf(hook.NotFound, "There is no such request.")
+	}
+	done, err := s.reading.wait(r.Context(), newest[0].BodySize)
+	if err != nil {
+		return err
+	}
+	defer done()
+	q, err := s.Store.LatestRequest(r.Context(), actor(r), captureURL) // not by its id: retention may have removed that one
 	if err != nil {
 		return err
 	}
@@ -177,7 +185,8 @@ func (s *Server) apiRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := s.Store.Request(r.Context(), actor(r), id)
+	q, done, err := s.wholeRequest(r, id)
+	defer done()
 	if err != nil {
 		return err
 	}
@@ -189,7 +198,7 @@ func (s *Server) writeRequest(w http.ResponseWriter, r *http.Request, q *hook.Re
 	if doc.Deliveries, err = s.requestDeliveries(r, q.ID); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, doc)
+	return writeWithBody(w, doc, q.Body)
 }
 
 // GET /api/v1/requests/{id}/body
@@ -198,7 +207,8 @@ func (s *Server) apiRequestBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := s.Store.Request(r.Context(), actor(r), id)
+	q, done, err := s.wholeRequest(r, id)
+	defer done()
 	if err != nil {
 		return err
 	}

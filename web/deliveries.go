@@ -172,16 +172,6 @@ func (s *Server) ownRequest(r *http.Request, title string) (templates.Page, temp
 	return page, u, id, err
 }
 
-// ownRequestWhole is ownRequest with the request.
-func (s *Server) ownRequestWhole(r *http.Request, title string) (templates.Page, templates.URLItem, *hook.Request, error) {
-	page, u, id, err := s.ownRequest(r, title)
-	if err != nil {
-		return page, u, nil, err
-	}
-	request, err := s.Store.Request(r.Context(), actor(r), id)
-	return page, u, request, err
-}
-
 // markOutcomes says on the rows of a list what became of their deliveries.
 func (s *Server) markOutcomes(r *http.Request, list *templates.RequestList) error {
 	ids := make([]hook.ID, len(list.Rows))

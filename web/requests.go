@@ -51,7 +51,8 @@ func (s *Server) showRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	detail, err := s.requestDetail(r, in.URL)
+	detail, done, err := s.requestDetail(r, in.URL)
+	defer done()
 	fragment := r.Header.Get(fragmentHeader) == "detail"
 	switch {
 	case hook.Is(err, hook.NotFound) && !fragment:
@@ -87,27 +88,20 @@ func (s *Server) inspector(r *http.Request) (templates.Page, templates.Inspector
 	return page, templates.Inspector{URL: u, Keep: u.Keep.Or(s.Keep)}, nil
 }
 
-// requestDetail returns the request that the path names, when it belongs to the capture URL.
-func (s *Server) requestDetail(r *http.Request, u templates.URLItem) (*templates.Detail, error) {
-	id, err := pathID(r, "rid", hook.RequestPrefix)
+// requestDetail returns the request that the path names, when it belongs to the capture URL; see wholeRequest.
+func (s *Server) requestDetail(r *http.Request, u templates.URLItem) (detail *templates.Detail, done func(), err error) {
+	request, done, err := s.ownWhole(r, u)
 	if err != nil {
-		return nil, err
+		return nil, done, err
 	}
-	request, err := s.Store.Request(r.Context(), actor(r), id)
-	if err != nil {
-		return nil, err
-	}
-	if request.CaptureURLID != u.ID {
-		return nil, errNoPage
-	}
-	detail := &templates.Detail{
+	detail = &templates.Detail{
 		Request: request, URL: u.CaptureURL, Tab: templates.ParseTab(r.URL.Query().Get("tab")),
 	}
-	if detail.Deliveries, err = s.requestDeliveriesTab(r, u.ID, id); err != nil {
-		return nil, err
+	if detail.Deliveries, err = s.requestDeliveriesTab(r, u.ID, request.ID); err != nil {
+		return nil, done, err
 	}
-	detail.Newer, detail.Older, err = s.Store.Neighbours(r.Context(), actor(r), u.ID, id)
-	return detail, err
+	detail.Newer, detail.Older, err = s.Store.Neighbours(r.Context(), actor(r), u.ID, request.ID)
+	return detail, done, err
 }
 
 // listAround fills the list with the page that has the open request in it: the newest one, or one that starts with it.
@@ -225,29 +219,30 @@ func (s *Server) downloadRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	detail, err := s.requestDetail(r, u)
+	request, done, err := s.ownWhole(r, u)
+	defer done()
 	if err != nil {
 		return err
 	}
-	return download(w, detail.Request)
+	return download(w, request)
 }
 
 // removeRequest: POST /urls/{id}/requests/{rid}/delete goes on with the next older one.
 func (s *Server) removeRequest(w http.ResponseWriter, r *http.Request) error {
-	_, u, err := s.ownURL(r, "")
+	_, u, request, err := s.ownRequest(r, "")
 	if err != nil {
 		return err
 	}
-	detail, err := s.requestDetail(r, u)
+	_, older, err := s.Store.Neighbours(r.Context(), actor(r), u.ID, request)
 	if err != nil {
 		return err
 	}
-	if err := s.deleteRequest(r.Context(), actor(r), detail.Request.ID, true); err != nil {
+	if err := s.deleteRequest(r.Context(), actor(r), request, true); err != nil {
 		return err
 	}
 	s.flash(r, "The request is deleted.")
-	if detail.Older != 0 {
-		return s.redirect(w, r, requestPath(u.ID, detail.Older))
+	if older != 0 {
+		return s.redirect(w, r, requestPath(u.ID, older))
 	}
 	return s.redirect(w, r, urlPath(u.ID))
 }

@@ -201,9 +201,12 @@ func (s *Server) refuseResend(w http.ResponseWriter, r *http.Request, form templ
 	if err != nil {
 		return err
 	}
-	if in.Detail, err = s.requestDetail(r, in.URL); err != nil {
+	detail, done, err := s.requestDetail(r, in.URL)
+	defer done()
+	if err != nil {
 		return err
 	}
+	in.Detail = detail
 	in.Detail.Tab = templates.TabDeliveries
 	in.Detail.Deliveries.Form = form
 	if err := s.listAround(r, &in); err != nil {
@@ -255,7 +258,12 @@ func (s *Server) answerView(r *http.Request, d hook.Delivery) (templates.AnswerV
 
 // editRequestPage: GET /urls/{id}/requests/{rid}/edit; ?delivery= begins with what that delivery sent.
 func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
-	page, u, request, err := s.ownRequestWhole(r, "Edit and resend")
+	page, u, err := s.ownURL(r, "Edit and resend")
+	if err != nil {
+		return err
+	}
+	request, done, err := s.ownWhole(r, u)
+	defer done()
 	if err != nil {
 		return err
 	}
@@ -311,7 +319,12 @@ func editable(body []byte) bool {
 
 // sendEdited: POST /urls/{id}/requests/{rid}/edit
 func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
-	page, u, request, err := s.ownRequestWhole(r, "Edit and resend")
+	page, u, err := s.ownURL(r, "Edit and resend")
+	if err != nil {
+		return err
+	}
+	request, done, err := s.ownWhole(r, u)
+	defer done()
 	if err != nil {
 		return err
 	}

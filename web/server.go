@@ -67,6 +67,7 @@ type Server struct {
 	sockets    *sockets
 	flashes    flashes
 	tries      tries
+	reading    reading
 	operations []templates.APIOperation // of the API, for its page
 
 	canary   canary
@@ -84,6 +85,7 @@ func New(o Options) (*Server, error) {
 		Options:  o,
 		sessions: newSessions(o.Store, o.SessionMax),
 		sockets:  newSockets(o.MaxSocketsPerAddr),
+		reading:  newReading(),
 		started:  time.Now(),
 	}
 	s.routes = s.routeList()

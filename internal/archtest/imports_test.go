@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 		"templates", "static", "internal/store", "internal/live", "internal/view", "internal/auth", "internal/hook",
 		"internal/netid", "internal/snippet", "internal/filter", "internal/signing", "internal/egress", "internal/tally", "github.com/a-h/templ", "github.com/alexedwards/scs/v2",
 		"github.com/gorilla/websocket", "github.com/go-json-experiment/json", "github.com/go-json-experiment/json/jsontext",
+		"golang.org/x/sync/semaphore",
 	},
 	"templates": {
 		"static", "internal/hook", "internal/view", "internal/snippet", "internal/tally", "github.com/a-h/templ", "github.com/a-h/templ/runtime",

@@ -101,6 +101,8 @@ const (
 	// The dashboard and its API.
 	MaxFormBytes       = 1 << 20
 	MaxJSONBytes       = 1 << 20
+	MaxBodiesRead      = 64 << 20         // bytes of captured bodies over SmallBody that answers are made of at a time
+	BodiesReadWait     = 10 * time.Second // for others of them to be sent
 	MaxPageItems       = 200
 	DefaultPageItems   = 50
 	MaxConns           = 10_000    // open connections, sockets not counted

@@ -46,6 +46,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
 		"| " + grouped(MaxPageSegments) + " marked stretches, " + kib(MaxPageText) + " |",
+		"| captured bodies over " + kib(SmallBody) + " that answers are made of at a time | " + mib(MaxBodiesRead) + " | others wait, for " + seconds(BodiesReadWait) + ",",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
 		"| " + strconv.Itoa(MaxAnswersShown) + "; " + kib(MaxAnswerShown) + " of headers and " + kib(MaxAnswerShown) + " of the body |",
 	} {

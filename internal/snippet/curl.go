@@ -169,14 +169,15 @@ func headers(r *hook.Request, name string) (values []string) {
 // body returns the option that gives curl the body of r, and what stands in front of curl when the body comes through
 // a pipe.
 func (c *Command) body(r *hook.Request) (source, option string) {
-	body := string(r.Body)
 	switch {
 	case !hasBody(r), isHead(r):
 		return "", ""
-	case len(body) > maxInline:
+	case len(r.Body) > maxInline:
 		c.BodyFile = BodyFile(r.ID)
 		return "", "--data-binary " + quote("@"+c.BodyFile)
-	case isPlain(body):
+	}
+	body := string(r.Body)
+	if isPlain(body) {
 		return "", "--data-raw " + singleQuote(body)
 	}
 	if format := printfFormat(body); isText(body) && len(format) < 2*len(body) { // else it would be all escapes

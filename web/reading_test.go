@@ -1,0 +1,148 @@
+package web
+
+import (
+	"encoding/base64"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// TestBodiesInPieces: a body that is written in pieces is the same when it is read, wherever the pieces end.
+func TestBodiesInPieces(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	text, captureURL := s.token(u), storetest.CaptureURLOf(t, s.store, u)
+	pad := func(n int) string { return strings.Repeat("x", n) }
+	for name, body := range map[string]string{
+		"one piece":          pad(bodyPiece),
+		"a byte more":        pad(bodyPiece + 1),
+		"three bytes on it":  pad(bodyPiece-1) + "€" + pad(bodyPiece),
+		"four bytes on it":   pad(bodyPiece-3) + "😀😀" + pad(bodyPiece),
+		"escapes":            pad(bodyPiece-1) + strings.Repeat("\"\\/\x00\n\u2028<&\x7f", bodyPiece/4),
+		"the end is no text": pad(2*bodyPiece) + "\xe2\x82",
+		"no text":            strings.Repeat("\xff\x00\xfe", bodyPiece),
+	} {
+		path := requestPathOf(s.request(captureURL.ID, body).ID)
+		doc := s.api(text, "GET", path, "").decode(t)
+		got, isText := doc["body"].(string)
+		if encoded, ok := doc["body_base64"].(string); ok {
+			decoded, err := base64.StdEncoding.DecodeString(encoded)
+			if err != nil || isText {
+				t.Errorf("%s: %v, and text: %v", name, err, isText)
+			}
+			got = string(decoded)
+		}
+		if got != body {
+			t.Errorf("%s: %d bytes came back as %d", name, len(body), len(got))
+		}
+		if got := s.api(text, "GET", path+"/body", "").body; got != body {
+			t.Errorf("%s: %d bytes are downloaded as %d", name, len(body), len(got))
+		}
+	}
+}
+
+// TestLargeBodyTakesItsSize: what a body becomes in JSON, up to six times as much, is never in memory.
+func TestLargeBodyTakesItsSize(t *testing.T) {
+	const size = 8 << 20
+	s := newSite(t)
+	u := s.user(false)
+	text, captureURL := s.token(u), storetest.CaptureURLOf(t, s.store, u)
+	id := s.request(captureURL.ID, strings.Repeat("\x00", size)).ID
+	for _, path := range []string{requestPathOf(id), requestsPathOf(captureURL.ID) + "/latest", requestPathOf(id) + "/body"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		n := s.discard(text, path)
+		runtime.ReadMemStats(&after)
+		if allocated := after.TotalAlloc - before.TotalAlloc; n < size || allocated > 4*size {
+			t.Errorf("GET %s: %d bytes of answer took %d MiB of memory for a body of %d MiB", path, n, allocated>>20, size>>20)
+		}
+	}
+}
+
+// discard reads an answer of the API and returns its size.
+func (s *site) discard(token, path string) int64 {
+	s.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, s.url+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := s.browser().client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Errorf("GET %s: status %d, %v", path, resp.StatusCode, err)
+	}
+	return n
+}
+
+// TestLargeBodiesTakeTurns: every reader of a large body waits while there is no room for it, and gives its room back. Small
+// bodies do not wait.
+func TestLargeBodiesTakeTurns(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	text, captureURL, b := s.token(u), storetest.CaptureURLOf(t, s.store, u), s.loggedIn(u)
+	large, small := s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody)+"y"), s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody))
+	page := func(q *hook.Request) string { return requestPath(captureURL.ID, q.ID) }
+	done, err := s.web.reading.wait(t.Context(), hook.MaxBodiesRead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readers := []func() answer{
+		func() answer { return s.api(text, "GET", requestPathOf(large.ID), "") },
+		func() answer { return s.api(text, "GET", requestPathOf(large.ID)+"/body", "") },
+		func() answer { return b.get(page(large)) },
+		func() answer { return b.get(page(large) + "/body") },
+		func() answer { return b.get(page(large) + "/edit") },
+	}
+	answers := make(chan answer, len(readers))
+	for _, read := range readers {
+		go func() { answers <- read() }()
+	}
+	for range 10 {
+		wantStatus(t, "a small body", s.api(text, "GET", requestPathOf(small.ID), ""), http.StatusOK)
+		wantStatus(t, "its page", b.get(page(small)), http.StatusOK)
+	}
+	if n := len(answers); n > 0 {
+		t.Errorf("%d large bodies were read without room", n)
+	}
+	done()
+	for range readers {
+		wantStatus(t, "a large body", <-answers, http.StatusOK)
+	}
+	if done, err = s.web.reading.wait(t.Context(), hook.MaxBodiesRead); err != nil {
+		t.Fatalf("not all room was given back: %v", err)
+	}
+	done()
+}
+
+// TestNoRoomForLargeBody: who has waited long enough is told to come back.
+func TestNoRoomForLargeBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newReading()
+		done, err := b.wait(t.Context(), hook.CeilingMaxBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, err = b.wait(t.Context(), hook.SmallBody+1)
+		if waited := time.Since(began); !hook.Is(err, hook.Unavailable) || waited != hook.BodiesReadWait {
+			t.Errorf("after %v: %v", waited, err)
+		}
+		done()
+		if done, err = b.wait(t.Context(), hook.CeilingMaxBody); err != nil {
+			t.Fatal(err)
+		}
+		done()
+	})
+}
