@@ -1,8 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -256,4 +259,41 @@ func TestAPIDeleteCaptureURL(t *testing.T) {
 	wantProblem(t, "PATCH", s.api(text, "PATCH", path, "{}"), http.StatusNotFound, "")
 	wantProblem(t, "its requests", s.api(text, "GET", path+"/requests", ""), http.StatusNotFound, "")
 	wantStatus(t, "create it again", s.api(text, "POST", captureURLsPath, `{"name":"a","slug":"orders-eu"}`), http.StatusCreated)
+}
+
+// TestAPIManyAnswers: a page of capture URLs with large answers is written as it is made, and the limit of all answers is told
+// where it is met, by the API and by the form.
+func TestAPIManyAnswers(t *testing.T) {
+	s := newSite(t)
+	u := s.user(false)
+	text, b := s.token(u), s.loggedIn(u)
+	var last hook.CaptureURL
+	for size := 0; size < hook.MaxResponses; size += hook.MaxResponseBody {
+		last = hook.CaptureURL{OwnerID: u.ID, Name: "orders", Response: hook.DefaultResponse()}
+		last.Response.Body = bytes.Repeat([]byte{1}, hook.MaxResponseBody)
+		if err := s.store.CreateCaptureURL(t.Context(), &last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	read := s.discard(text, captureURLsPath+"?limit=200")
+	runtime.ReadMemStats(&after)
+	if allocated := after.TotalAlloc - before.TotalAlloc; read < 6*hook.MaxResponses || allocated > 2*hook.MaxResponses {
+		t.Errorf("%d MiB of answer took %d MiB of memory", read>>20, allocated>>20)
+	}
+	a := s.api(text, "POST", captureURLsPath, `{"name":"one more","response":{"body":"x"}}`)
+	wantProblem(t, "one more", a, http.StatusUnprocessableEntity, "")
+	if !strings.Contains(a.body, "response.body") || !strings.Contains(a.body, strconv.Itoa(hook.MaxResponses)) {
+		t.Errorf("the error does not tell the limit: %s", a.body)
+	}
+	wantStatus(t, "one without", s.api(text, "POST", captureURLsPath, `{"name":"one without"}`), http.StatusCreated)
+	path := captureURLsPath + "/" + last.ID.Text(hook.CaptureURLPrefix)
+	wantStatus(t, "a larger answer", s.api(text, "PATCH", path, `{"response":{"headers":[{"name":"X-A","value":"1"}]}}`), http.StatusUnprocessableEntity)
+	wantStatus(t, "another name", s.api(text, "PATCH", path, `{"name":"renamed"}`), http.StatusOK)
+	form := b.post(urlPath(last.ID)+"/settings", "name", "again", "status", "200", "delay_ms", "0", "headers", "X-A: 1", "body", string(last.Response.Body))
+	wantStatus(t, "the form", form, http.StatusUnprocessableEntity)
+	if !strings.Contains(form.body, "in all is the most") {
+		t.Error("the form does not tell the limit")
+	}
 }

@@ -34,6 +34,27 @@ type Response struct {
 	Delay   time.Duration // after the commit, 0 to MaxResponseDelay
 }
 
+// Size is what the answer counts against MaxResponses.
+func (r *Response) Size() (n int) {
+	for _, h := range r.Headers {
+		n += len(h.Name) + len(h.Value)
+	}
+	return n + len(r.Body)
+}
+
+// CheckRoom returns an Invalid error when the answer is larger than the one it replaces and takes all answers of its owner,
+// others bytes without the two, over MaxResponses.
+func (r *Response) CheckRoom(replaced *Response, others int) error {
+	size := r.Size()
+	if size <= replaced.Size() || others+size <= MaxResponses {
+		return nil
+	}
+	var v invalid
+	v.add("response.body", "is too large: with its headers it has %d bytes, the answers of the owner's other capture URLs have %d, "+
+		"and %d in all is the most", size, others, MaxResponses)
+	return v.err()
+}
+
 // Keep bounds what a capture URL holds; the oldest requests go first. A zero takes the server's default.
 type Keep struct {
 	Requests int64

@@ -26,6 +26,7 @@ const (
 
 	// Answers of capture URLs.
 	MaxResponseBody    = 256 << 10
+	MaxResponses       = 32 << 20 // bytes of all answers of one user, headers included: they are in memory
 	MaxResponseHeaders = 50
 	MaxResponseDelay   = 25 * time.Second
 	MaxDelaysOfURL     = 1000 // answers of one capture URL that wait for their delay; one more is given at once

@@ -41,6 +41,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + strconv.Itoa(MaxTries) + "; 1; " + grouped(MaxDryRun) + " requests, " + seconds(DryRunTime) + " |",
 		"| body edited in the dashboard | " + mib(MaxEditedBody) + " |",
 		"| " + mib(MaxFormBytes) + "; " + mib(MaxJSONBytes) + " |",
+		"| " + kib(MaxResponseBody) + ", " + strconv.Itoa(MaxResponseHeaders) + " headers; " + mib(MaxResponses) + " with headers |",
 		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + " |",
 		"| " + mib(FilterWork) + " before the sender is answered |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",

@@ -114,6 +114,9 @@ func (s *Store) CreateCaptureURL(ctx context.Context, u *hook.CaptureURL) error 
 		u.Slug = hook.NewSlug()
 	}
 	return s.do(ctx, func(tx *sql.Tx) (err error) {
+		if err := u.Response.CheckRoom(&hook.Response{}, s.answersOf(u.OwnerID, nil)); err != nil {
+			return err
+		}
 		if err := claimSlug(ctx, tx, u); err != nil {
 			return err
 		}
@@ -174,6 +177,16 @@ func (s *Store) generated(owner hook.ID) (n int) {
 	return n
 }
 
+// answersOf returns the size of what the capture URLs of a user answer, all but one.
+func (s *Store) answersOf(owner hook.ID, without *urlEntry) (size int) {
+	for _, u := range s.urls.load().sorted {
+		if fields := u.get(); fields.OwnerID == owner && u != without {
+			size += fields.Response.Size()
+		}
+	}
+	return size
+}
+
 // claimSlug reserves the slug of u for its owner.
 func claimSlug(ctx context.Context, tx *sql.Tx, u *hook.CaptureURL) error {
 	var live int
@@ -217,6 +230,9 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 		before := entry.get()
 		fields = *before
 		if err := change(&fields); err != nil {
+			return err
+		}
+		if err := fields.Response.CheckRoom(&before.Response, s.answersOf(before.OwnerID, entry)); err != nil {
 			return err
 		}
 		fields.ID, fields.OwnerID, fields.Slug, fields.CreatedAt = before.ID, before.OwnerID, before.Slug, before.CreatedAt

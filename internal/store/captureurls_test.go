@@ -3,8 +3,10 @@ package store_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -347,4 +349,56 @@ func TestCaptureURLNeedsAnOwner(t *testing.T) {
 	wantKind(t, "an owner who is gone", err, hook.NotFound)
 	wantEqual(t, "in memory", s.CaptureURLBySlug("orders"), nil)
 	wantEqual(t, "slugs", number(t, s, "SELECT count(*) FROM slugs"), 0)
+}
+
+// TestAnswersOfOneUser: all answers of a user are in memory, so they have a limit together. What was more before may shrink, and
+// everything else may be changed.
+func TestAnswersOfOneUser(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	owner := storetest.User(t, s, false)
+	answer := func(size int) hook.Response { return hook.Response{Status: 200, Body: make([]byte, size)} }
+	create := func(owner hook.User, r hook.Response) (hook.CaptureURL, error) {
+		u := hook.CaptureURL{OwnerID: owner.ID, Name: "orders", Response: r}
+		return u, s.CreateCaptureURL(t.Context(), &u)
+	}
+	change := func(u hook.CaptureURL, f func(*hook.CaptureURL)) error {
+		_, err := s.UpdateCaptureURL(t.Context(), hook.System, u.ID, func(u *hook.CaptureURL) error {
+			f(u)
+			return nil
+		})
+		return err
+	}
+	full, err := create(owner, answer(hook.MaxResponses-10)) // larger than one may be, which is not for the store to know
+	must(t, err)
+	_, err = create(owner, answer(11))
+	wantKind(t, "eleven bytes more", err, hook.Invalid)
+	refused, _ := errors.AsType[*hook.Error](err)
+	if !strings.Contains(fmt.Sprint(refused.Fields), strconv.Itoa(hook.MaxResponses)+" in all is the most") {
+		t.Errorf("the error does not tell the limit: %v", err)
+	}
+	headers := answer(0)
+	headers.Headers = []hook.Header{{Name: "X-Name", Value: "12345"}}
+	_, err = create(owner, headers)
+	wantKind(t, "eleven bytes of headers", err, hook.Invalid)
+	u, err := create(owner, answer(10))
+	must(t, err)
+	wantKind(t, "a larger one", change(u, func(u *hook.CaptureURL) { u.Response = answer(11) }), hook.Invalid)
+	must(t, change(u, func(u *hook.CaptureURL) { u.Name = "renamed" }))
+	must(t, change(full, func(u *hook.CaptureURL) { u.Response = answer(0) }))
+	must(t, change(u, func(u *hook.CaptureURL) { u.Response = answer(hook.MaxResponses) }))
+	_, err = create(storetest.User(t, s, false), answer(11))
+	must(t, err) // another user has a limit of their own
+}
+
+// TestTooManyAnswersMayShrink: a database from before there was a limit, or the capture URLs of a user that another one took
+// over, can be over it.
+func TestTooManyAnswersMayShrink(t *testing.T) {
+	t.Parallel()
+	over := hook.Response{Body: make([]byte, 100)}
+	for size, ok := range map[int]bool{101: false, 100: true, 99: true} {
+		r := hook.Response{Body: make([]byte, size)}
+		if err := r.CheckRoom(&over, hook.MaxResponses); (err == nil) != ok {
+			t.Errorf("%d bytes in place of 100: %v", size, err)
+		}
+	}
 }
