@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -29,11 +30,16 @@ type Conns struct {
 	byAddr  map[netip.Addr]int
 	turning int // connections that are being turned away
 
-	heads heads
+	heads    heads
+	fresh    atomic.Int64 // connections whose first request has not been answered
+	listener *limited
 }
 
 // Listen returns a listener of connections within the limits, for a server whose ConnState is StateChanged.
-func (c *Conns) Listen(l net.Listener) net.Listener { return limited{l, c} }
+func (c *Conns) Listen(l net.Listener) net.Listener {
+	c.listener = &limited{Listener: l, conns: c, closed: make(chan struct{})}
+	return c.listener
+}
 
 // StateChanged is the http.Server's ConnState.
 func (c *Conns) StateChanged(accepted net.Conn, state http.ConnState) {
@@ -48,26 +54,37 @@ func (c *Conns) StateChanged(accepted net.Conn, state http.ConnState) {
 		conn.answered()
 	case http.StateHijacked:
 		conn.head.over = true
+		conn.wasAnswered()
 		conn.release()
 	case http.StateClosed:
+		conn.wasAnswered()
 		conn.release()
 	}
 }
 
 type limited struct {
 	net.Listener
-	conns *Conns
+	conns  *Conns
+	last   atomic.Int64  // when it stops to accept, as Unix nanoseconds; 0 = not yet
+	quiet  int           // how often nobody has come since it stops
+	closed chan struct{} // nothing more is accepted
 }
 
-func (l limited) Accept() (net.Conn, error) {
+func (l *limited) Accept() (net.Conn, error) {
 	for {
 		accepted, err := l.Listener.Accept()
-		if err != nil {
+		switch last := l.last.Load(); {
+		case last != 0 && !l.goOn(time.Unix(0, last), err):
+			return nil, net.ErrClosed
+		case last != 0 && err != nil:
+			continue
+		case err != nil:
 			return nil, err
 		}
 		addr := l.conns.counted(accepted)
 		limit := l.conns.add(addr)
 		if limit == 0 {
+			l.conns.fresh.Add(1)
 			return &conn{Conn: accepted, conns: l.conns, addr: addr}, nil
 		}
 		l.conns.refuse(accepted, limit)

@@ -96,8 +96,17 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // answered is called when the request has been answered and another may come.
 func (c *conn) answered() {
+	c.wasAnswered()
 	c.forgetHead()
 	c.head = head{again: true}
+}
+
+// wasAnswered notes that the first request of the connection has been answered, or that there is none.
+func (c *conn) wasAnswered() {
+	if !c.head.again {
+		c.head.again = true
+		c.conns.fresh.Add(-1)
+	}
 }
 
 func (c *conn) forgetHead() {

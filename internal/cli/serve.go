@@ -52,6 +52,7 @@ type server struct {
 	alerts  *delivery.Alerts
 	web     *web.Server
 	http    *http.Server
+	conns   *web.Conns
 	setup   *setupLink
 	tally   tally.Tally
 }
@@ -198,7 +199,7 @@ func (s *server) openAlerts() (err error) {
 
 // run serves until a signal, then drains.
 func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
-	conns := &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
+	s.conns = &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
 	s.http = &http.Server{
 		Handler:                      s.web,
 		ReadHeaderTimeout:            hook.HeaderTimeout,
@@ -207,7 +208,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 		IdleTimeout:                  time.Minute,
 		MaxHeaderBytes:               hook.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is for us to refuse
-		ConnState:                    conns.StateChanged,
+		ConnState:                    s.conns.StateChanged,
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -228,7 +229,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(conns.Listen(listener)) }()
+	go func() { served <- s.http.Serve(s.conns.Listen(listener)) }()
 	s.greet(listener.Addr())
 	select {
 	case err := <-served:
@@ -262,6 +263,7 @@ func (s *server) drain(signals <-chan os.Signal) error {
 	}
 	s.capture.Drain()
 	s.web.CloseSockets()
+	s.conns.Drain()
 	ctx, cancel := context.WithTimeout(context.Background(), drainGrace)
 	defer cancel()
 	finished := make(chan error, 1)

@@ -40,6 +40,7 @@ func post(path, host string, n int) []byte {
 type sender struct {
 	conn   net.Conn
 	reader *bufio.Reader
+	last   bool // the answer said that the connection will be closed
 }
 
 func newSender(addr string) (*sender, error) {
@@ -55,6 +56,11 @@ func (s *sender) send(request []byte) (status int, id string, err error) {
 	if _, err := s.conn.Write(request); err != nil {
 		return 0, "", err
 	}
+	return s.receive()
+}
+
+// receive reads the answer to a request.
+func (s *sender) receive() (status int, id string, err error) {
 	length := 0
 	for first := true; ; first = false {
 		line, err := s.reader.ReadSlice('\n')
@@ -73,6 +79,8 @@ func (s *sender) send(request []byte) (status int, id string, err error) {
 			if length, err = strconv.Atoi(strings.TrimSpace(string(line[16:]))); err != nil {
 				return 0, "", err
 			}
+		case bytes.Equal(line, []byte("Connection: close\r\n")):
+			s.last = true
 		case bytes.HasPrefix(line, []byte("Hookkeeper-Request-Id: ")):
 			id = string(bytes.TrimSpace(line[23:]))
 		}
