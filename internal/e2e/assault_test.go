@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
 // paced sends a request so many times a second for a while, on eight connections, and returns how long each answer took from the
@@ -146,6 +148,35 @@ func BenchmarkNeighbour(b *testing.B) {
 	reportP99(b, "flooded", beside)
 	reportP99(b, "limited", besideLimited)
 	b.ReportMetric(0, "ns/op")
+}
+
+// TestNeighbour floods capture URLs, one without a rate and one with, and has a normal sender beside them: it is answered 200 each
+// time, and loses nothing. BenchmarkNeighbour has what it waits.
+func TestNeighbour(t *testing.T) {
+	t.Parallel()
+	d := 3 * time.Second
+	if long() {
+		d = time.Minute
+	}
+	s := start(t)
+	normal, flooded, limited := s.newURL(nil), s.newURL(nil), s.newURL(map[string]any{"rate_per_second": 100})
+	stop := make(chan struct{})
+	var flooders sync.WaitGroup
+	for range 8 {
+		for _, u := range []captureURL{flooded, limited} {
+			flooders.Go(func() { floodOf(s.Addr, post("/in/"+u.Slug, s.Addr, 1024), stop) })
+		}
+	}
+	_, ids := paced(t, s.Addr, post("/in/"+normal.Slug, s.Addr, 1024), 50, d)
+	close(stop)
+	flooders.Wait()
+	s.mustHold(normal.ID, asSet(ids))
+	if want := int(d.Seconds() * 50); len(ids) < want {
+		t.Errorf("%d requests of the normal sender were acknowledged, want %d", len(ids), want)
+	}
+	if s.met(hook.LimitRate) == 0 {
+		t.Error("there was no flood")
+	}
 }
 
 // floodOf sends a request as often as it can, whatever the answer is.
