@@ -151,7 +151,7 @@ func TestConnsInAll(t *testing.T) {
 		synctest.Wait()
 		conn := s.dial("192.0.2.1")
 		resp := s.ask(conn)
-		if resp == nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "5" || !resp.Close {
+		if resp == nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "5" || !resp.Close {
 			t.Fatalf("one more: %+v", resp)
 		}
 		text, err := io.ReadAll(resp.Body)
@@ -160,14 +160,18 @@ func TestConnsInAll(t *testing.T) {
 		}
 		_ = conn.Close()
 		synctest.Wait()
+		var silent []net.Conn
 		for range hook.MaxTurnedAway {
-			s.dial("192.0.2.1") // and it says nothing
+			silent = append(silent, s.dial("192.0.2.1"))
 		}
 		if resp := s.ask(s.dial("192.0.2.1")); resp != nil {
 			t.Errorf("one of too many is answered %+v", resp)
 		}
 		s.wantMet(tally.Row{Limit: hook.LimitConns, Count: hook.MaxTurnedAway + 2}, tally.Row{Limit: hook.LimitTurnedAway, Count: 1})
-		time.Sleep(2 * turnAwayTime)
+		if text, err := io.ReadAll(silent[0]); err != nil || string(text) != string(busy) {
+			t.Errorf("one that says nothing is told %q, %v", text, err)
+		}
+		synctest.Wait()
 		s.want("when those are gone", "192.0.2.1", 503)
 		_ = last.Close()
 		synctest.Wait()

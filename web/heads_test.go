@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/tally"
@@ -144,7 +143,7 @@ func TestHeadIsRefused(t *testing.T) {
 					t.Errorf("status %d, want %d", got, test.status)
 				}
 				_, _ = io.Copy(io.Discard, conn) // until the server closes
-				time.Sleep(time.Second)
+				synctest.Wait()
 				s.wantMet(test.met...)
 			})
 		})
