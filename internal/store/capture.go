@@ -127,16 +127,19 @@ func (st *captureStatements) close() {
 
 // touched is what a group does to one capture URL; it becomes true when the group is on disk.
 type touched struct {
-	url      *urlEntry
-	stats    hook.Stats
-	pruned   hook.ID         // retention removed requests up to this one
-	removed  []hook.ID       // or these, because some before them stay
-	held     hook.ID         // requests up to this one that are left have to stay
-	holds    bool            // there are such
-	expired  cancelledCounts // by upkeep only
-	arrivals int
-	subs     []queued
-	news     []hook.DeliveryNews
+	url       *urlEntry
+	stats     hook.Stats
+	pruning   bool            // retention had a look
+	seen      bool            // and has come to the end of what there is
+	pruned    hook.ID         // retention removed requests up to this one
+	removed   []hook.ID       // or these, because some before them stay
+	held      hook.ID         // requests up to this one that are left have to stay
+	heldBytes int64           // of those that it looked at
+	holds     bool            // there are such
+	expired   cancelledCounts // by upkeep only
+	arrivals  int
+	subs      []queued
+	news      []hook.DeliveryNews
 }
 
 // queued is what a group puts into the queue of one subscription.
@@ -178,6 +181,7 @@ func (w *writer) write(g *group) (err error) {
 	for _, t := range touches {
 		t.url.setStats(t.stats)
 		w.tellQueued(&t)
+		w.s.notePruned(&t)
 		w.s.tellPruned(&t)
 	}
 	return nil
@@ -317,7 +321,7 @@ func requestFlags(r *hook.Summary) (flags int64) {
 // pruneAndCount removes what the capture URL holds above its limits, a bounded number, and writes its counts.
 func (w *writer) pruneAndCount(ctx context.Context, t *touched) error {
 	keep := t.url.get().Keep.Or(w.s.opts.Keep)
-	if t.stats.Kept > keep.Requests || t.stats.Bytes > keep.Bytes {
+	if exceeds(t.stats, keep) {
 		if _, err := w.prune(ctx, t, keep, time.Time{}, t.arrivals+pruneExtra); err != nil {
 			return err
 		}

@@ -241,7 +241,11 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 			WHERE id = $1`,
 			append([]any{id, fields.Name}, editable(&fields)...)...)
 		return err
-	}, func() { entry.fields.Store(&fields) })
+	}, func() {
+		if before := entry.fields.Swap(&fields); before.Keep != fields.Keep {
+			s.pruneSoon()
+		}
+	})
 	if err != nil {
 		return hook.CaptureURLStats{}, err
 	}

@@ -43,6 +43,8 @@ type urlEntry struct {
 	cleared hook.ID // requests up to this one are deleted
 	purged  hook.ID // and up to this one their rows are gone
 	held    hook.ID // what is left of the requests up to this one cannot be removed by retention
+	bytes   int64   // of that
+	seen    bool    // retention has looked at all that was there
 	heldAt  time.Time
 	waiting int64 // unfinished deliveries when that was found out
 }
@@ -54,13 +56,26 @@ func (u *urlEntry) heldUpTo() hook.ID {
 	return u.held
 }
 
-func (u *urlEntry) setHeld(upTo hook.ID, unfinished int64) {
+// heldBytes returns how much of what is kept cannot be removed, as far as retention has looked; known is false when that is not all.
+func (u *urlEntry) heldBytes() (bytes int64, known bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.bytes, u.seen
+}
+
+// setHeld notes what retention found: requests up to an id that have to stay, 0 for none, with their bytes, and whether it has
+// seen all there is. Only the writer's goroutine calls it and forgetHeld.
+func (u *urlEntry) setHeld(upTo hook.ID, bytes int64, seen bool, unfinished int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.seen = seen
+	if upTo == 0 {
+		return
+	}
 	if u.held == 0 {
 		u.heldAt = time.Now()
 	}
-	u.held, u.waiting = upTo, max(u.waiting, unfinished)
+	u.held, u.bytes, u.waiting = upTo, u.bytes+bytes, max(u.waiting, unfinished)
 }
 
 // forgetHeld lets retention begin with the oldest request again: now and then, and when fewer deliveries are unfinished.
@@ -68,7 +83,7 @@ func (u *urlEntry) forgetHeld(now time.Time, unfinished int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if unfinished < u.waiting || now.Sub(u.heldAt) > heldAgain {
-		u.held = 0
+		u.held, u.bytes, u.seen = 0, 0, false
 	}
 	u.waiting = unfinished
 }

@@ -30,6 +30,7 @@ type modelURL struct {
 	keep     hook.Keep
 	kept     []modelRequest // oldest first
 	received int64
+	last     hook.ID // of those received
 }
 
 type modelRequest struct {
@@ -192,6 +193,7 @@ func (m *model) remove(rt *rapid.T) {
 func (u *modelURL) add(r modelRequest) {
 	u.kept = append(u.kept, r)
 	u.received++
+	u.last = r.id
 }
 
 func (u *modelURL) bytes() (n int64) {
@@ -201,12 +203,15 @@ func (u *modelURL) bytes() (n int64) {
 	return n
 }
 
-// prune removes the oldest while there are too many, too large or too old ones, never the newest.
+// prune removes the oldest while there are too many, too large or too old ones, the last that came only for its age.
 func (u *modelURL) prune(cutoff time.Time, limit int) {
 	keep := u.keep.Or(modelKeep)
-	for len(u.kept) > 1 && limit > 0 && (int64(len(u.kept)) > keep.Requests || u.bytes() > keep.Bytes || u.kept[0].at.Before(cutoff)) {
+	for ; len(u.kept) > 0 && limit > 0; limit-- {
+		over := int64(len(u.kept)) > keep.Requests || u.bytes() > keep.Bytes
+		if !u.kept[0].at.Before(cutoff) && (!over || u.kept[0].id == u.last) {
+			break
+		}
 		u.kept = u.kept[1:]
-		limit--
 	}
 }
 

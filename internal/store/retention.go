@@ -62,41 +62,59 @@ func (w *writer) candidates(ctx context.Context, captureURL, after hook.ID, limi
 }
 
 // prune removes the oldest requests of t, looking at no more than limit of them: those over keep's count and bytes, and
-// those that arrived before the cutoff. The newest request always stays, however large it is, and so does what has not
-// been delivered yet; see expired. It returns how many it looked at.
-func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, limit int) (looked int, err error) {
-	found, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo(), t.held), limit)
-	if err != nil {
-		return 0, err
+// those that arrived before the cutoff. What came last is too much for its size only when the next comes, and what has not
+// been delivered yet stays; see expired. It reports whether there may be more to look at.
+func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, limit int) (more bool, err error) {
+	if t.url.heldUpTo() != 0 {
+		if n := w.s.UnfinishedOf(t.url.id); n == 0 { // nothing to wait for until upkeep comes round
+			t.url.forgetHeld(time.Now(), n)
+		}
 	}
+	found, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo()), limit)
+	if err != nil {
+		return false, err
+	}
+	more = len(found) == limit
 	var gone []candidate
 	for _, c := range found {
-		over := t.stats.Kept > keep.Requests || t.stats.Bytes > keep.Bytes || c.receivedAt < micros(cutoff)
-		if t.stats.Kept <= 1 || !over {
+		old := c.receivedAt < micros(cutoff)
+		if !old && !exceeds(t.stats, keep) {
+			more = false
 			break
 		}
 		if c.unfinished > 0 {
 			expired, err := w.expired(ctx, c, cutoff)
 			if err != nil {
-				return 0, err
+				return false, err
 			}
 			if !expired {
 				t.held = c.id
+				t.heldBytes += c.size
 				continue
 			}
 			if err := w.cancelByRetention(ctx, t, c.id); err != nil {
-				return 0, err
+				return false, err
 			}
+		}
+		if !old && c.id == t.stats.LastRequestID {
+			more = false
+			break
 		}
 		gone = append(gone, c)
 		t.stats.Kept--
 		t.stats.Bytes -= c.size
 	}
+	t.pruning, t.seen = true, !more
 	if len(gone) == 0 {
-		return len(found), nil
+		return more, nil
 	}
 	t.holds = t.held != 0 || t.url.heldUpTo() != 0
-	return len(found), w.remove(ctx, t, gone)
+	return more, w.remove(ctx, t, gone)
+}
+
+// exceeds reports whether there are more requests than keep says, or more bytes.
+func exceeds(stats hook.Stats, keep hook.Keep) bool {
+	return stats.Kept > keep.Requests || stats.Bytes > keep.Bytes
 }
 
 // remove deletes requests with what is left of their deliveries.
@@ -189,11 +207,20 @@ func (w *writer) cancelByRetention(ctx context.Context, t *touched, request hook
 	return endReplayed(ctx, w.conn, replays)
 }
 
+// notePruned notes what retention found, where nothing is written meanwhile.
+func (s *Store) notePruned(t *touched) {
+	if !t.pruning {
+		return
+	}
+	unfinished := int64(0)
+	if t.held != 0 {
+		unfinished = s.UnfinishedOf(t.url.id)
+	}
+	t.url.setHeld(t.held, t.heldBytes, t.seen, unfinished)
+}
+
 // tellPruned tells what retention removed once that is on disk.
 func (s *Store) tellPruned(t *touched) {
-	if t.held != 0 {
-		t.url.setHeld(t.held, s.UnfinishedOf(t.url.id))
-	}
 	if t.pruned != 0 && s.opts.OnPrune != nil {
 		s.opts.OnPrune(t.url.id, t.pruned)
 	}
@@ -202,40 +229,61 @@ func (s *Store) tellPruned(t *touched) {
 	}
 }
 
+// pruneSoon lets upkeep look at once for what retention removes.
+func (s *Store) pruneSoon() {
+	select {
+	case s.pruneNow <- struct{}{}:
+	default:
+	}
+}
+
 // pruneAll removes what every capture URL holds above its age, count and bytes.
 func (s *Store) pruneAll(ctx context.Context) error {
 	for _, u := range s.urls.load().sorted {
-		u.forgetHeld(time.Now(), s.UnfinishedOf(u.id))
-		for more := true; more && ctx.Err() == nil; {
-			var err error
-			if more, err = s.pruneOnce(ctx, u); err != nil {
-				return err
-			}
+		more, err := s.hasTooMuch(ctx, u)
+		for first := true; more && err == nil && ctx.Err() == nil; first = false {
+			more, err = s.pruneOnce(ctx, u, first)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// pruneOnce looks at one batch and reports whether there may be more.
-func (s *Store) pruneOnce(ctx context.Context, u *urlEntry) (more bool, err error) {
-	if u.getStats().Kept == 0 {
-		return false, nil
+// hasTooMuch reports whether retention may have something to remove: most capture URLs need no transaction to know.
+func (s *Store) hasTooMuch(ctx context.Context, u *urlEntry) (bool, error) {
+	stats, keep := u.getStats(), u.get().Keep.Or(s.opts.Keep)
+	if stats.Kept == 0 || exceeds(stats, keep) {
+		return stats.Kept > 0, nil
 	}
+	old, err := queryAll(ctx, s.read, func(row scanner) (old bool, err error) { return old, row.Scan(&old) },
+		"SELECT received_at < $3 FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id LIMIT 1",
+		u.id, u.clearedUpTo(), micros(cutoff(keep)))
+	return len(old) > 0 && old[0], err
+}
+
+// cutoff returns before when a request has to have arrived to be too old.
+func cutoff(keep hook.Keep) time.Time { return time.Now().AddDate(0, 0, -int(keep.Days)) }
+
+// pruneOnce looks at one batch and reports whether there may be more. The first one of a look may begin with the oldest again.
+func (s *Store) pruneOnce(ctx context.Context, u *urlEntry, first bool) (more bool, err error) {
 	var t touched
-	err = s.do(ctx, func(tx *sql.Tx) error {
+	err = s.do(ctx, func(tx *sql.Tx) (err error) {
+		if first {
+			u.forgetHeld(time.Now(), s.UnfinishedOf(u.id))
+		}
 		t = touched{url: u, stats: u.getStats(), expired: cancelledCounts{}}
 		keep := u.get().Keep.Or(s.opts.Keep)
-		before := t.stats.Kept
-		looked, err := s.writer.prune(ctx, &t, keep, time.Now().AddDate(0, 0, -int(keep.Days)), purgeBatch)
-		if err != nil {
+		if more, err = s.writer.prune(ctx, &t, keep, cutoff(keep), purgeBatch); err != nil {
 			return err
 		}
-		more = looked == purgeBatch && (t.held != 0 || before != t.stats.Kept)
 		return saveStats(ctx, tx, u.id, t.stats)
 	}, func() {
 		s.calledOff.Add(1)
 		u.setStats(t.stats)
 		t.expired.apply()
+		s.notePruned(&t)
 	})
 	if err == nil {
 		s.tellPruned(&t)
@@ -331,14 +379,21 @@ func (s *Store) forgetDeliveries(ctx context.Context, captureURL hook.ID) (done 
 	return done, err
 }
 
-// full returns why a capture URL takes nothing more: it holds twice the bytes it may, because what has not been delivered is
-// not removed. nil when it takes more.
+// full returns why a capture URL takes nothing more: it holds twice the bytes it may, and what has not been delivered keeps them.
+// nil when it takes more.
 func (s *Store) full(captureURL hook.ID) error {
 	u := s.urls.load().byID[captureURL]
 	if u == nil {
 		return nil
 	}
-	if keep := u.get().Keep.Or(s.opts.Keep); u.getStats().Bytes < 2*keep.Bytes || len(s.SubscriptionsOf(captureURL)) == 0 {
+	most := 2 * u.get().Keep.Or(s.opts.Keep).Bytes
+	if u.getStats().Bytes < most || s.UnfinishedOf(captureURL) == 0 {
+		return nil
+	}
+	switch held, known := u.heldBytes(); {
+	case !known:
+		s.pruneSoon()
+	case held < most:
 		return nil
 	}
 	return &hook.Error{Kind: hook.Unavailable, Limit: hook.LimitFull, Message: "This capture URL holds twice the bytes it may keep, because deliveries wait: " +

@@ -72,6 +72,7 @@ type Store struct {
 	underWay  underWay
 	calledOff atomic.Int64 // counts the transactions that cancelled or removed single unfinished deliveries; see Begin
 	disk      diskGuard
+	pruneNow  chan struct{}          // retention has something to do before its time
 	health    atomic.Pointer[string] // why nothing can be written, "" when it can
 	damaged   atomic.Pointer[string] // what the check after a crash found; nil when nothing
 }
@@ -95,7 +96,7 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	if err := createPrivately(opts.Path); err != nil {
 		return nil, err
 	}
-	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve)}
+	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), pruneNow: make(chan struct{}, 1)}
 	s.leases.Store(rand.Int64N(1 << 62))
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -171,6 +172,80 @@ func TestFull(t *testing.T) {
 	must(t, err)
 	upkeep(t, s, func() bool { return s.Full(u.ID) == "" })
 	must(t, s.Capture(storetest.Routed(u.ID, 10, sub.ID)))
+}
+
+// delivered stores a request with a body of n bytes and delivers it.
+func delivered(t *testing.T, s *store.Store, captureURL, subscription hook.ID, n int) hook.ID {
+	t.Helper()
+	r := storetest.Routed(captureURL, n, subscription)
+	must(t, s.Capture(r))
+	_, err := s.Record(t.Context(), store.Turn{
+		Results: []store.Result{result(claim(t, s, subscription)[0], 200, hook.Next{State: hook.Succeeded})},
+	})
+	must(t, err)
+	return r.ID
+}
+
+// TestLargeRequestDoesNotFill: one request that is larger than all that a capture URL may keep stays until the next comes, which
+// is taken: only what waits for its delivery fills a capture URL.
+func TestLargeRequestDoesNotFill(t *testing.T) {
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Bytes: hook.MinKeepBytes}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	large := delivered(t, s, u.ID, sub.ID, 3*hook.MinKeepBytes)
+	wantEqual(t, "left", left(t, s, u.ID), []hook.ID{large})
+	wantEqual(t, "full", s.Full(u.ID), "")
+	waiting := route(t, s, u.ID, sub.ID)
+	wantEqual(t, "left after the next", left(t, s, u.ID), []hook.ID{waiting})
+
+	for range 3 { // beside one that waits, and is small, others that are large and unwanted come and go
+		r := storetest.Routed(u.ID, 3*hook.MinKeepBytes)
+		must(t, s.Capture(r))
+		wantEqual(t, "left beside one that waits", left(t, s, u.ID), []hook.ID{waiting, r.ID})
+		wantEqual(t, "full beside one that waits", s.Full(u.ID), "")
+	}
+	wantCounts(t, s, u.ID)
+}
+
+// TestFullUntilDelivered: when the last delivery has ended, the next request is taken, and what was held goes with it.
+func TestFullUntilDelivered(t *testing.T) {
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Bytes: hook.MinKeepBytes}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	for range 2 {
+		must(t, s.Capture(storetest.Routed(u.ID, hook.MinKeepBytes, sub.ID)))
+	}
+	wantKind(t, "a capture", s.Capture(storetest.Routed(u.ID, 10, sub.ID)), hook.Unavailable)
+	var turn store.Turn
+	for _, c := range claim(t, s, sub.ID) {
+		turn.Results = append(turn.Results, result(c, 200, hook.Next{State: hook.Succeeded}))
+	}
+	_, err := s.Record(t.Context(), turn)
+	must(t, err)
+	next := route(t, s, u.ID, sub.ID)
+	wantEqual(t, "left", left(t, s, u.ID), []hook.ID{next})
+	wantCounts(t, s, u.ID)
+}
+
+// TestKeepTakesHoldAtOnce: what is too much by a new setting goes before a sender could be refused for it.
+func TestKeepTakesHoldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		toTheYear(2026)
+		s := storetest.Open(t, store.Options{})
+		u := storetest.CaptureURL(t, s)
+		sub := storetest.Subscription(t, s, u.ID)
+		for range 5 {
+			must(t, s.Capture(storetest.Routed(u.ID, hook.MinKeepBytes)))
+		}
+		newest := route(t, s, u.ID, sub.ID)
+		inBackground(t, s)
+		time.Sleep(10 * time.Second)
+		setKeep(t, s, u.ID, hook.Keep{Bytes: hook.MinKeepBytes})
+		synctest.Wait()
+		wantEqual(t, "left", left(t, s, u.ID), []hook.ID{newest})
+		route(t, s, u.ID, sub.ID)
+		wantCounts(t, s, u.ID)
+	})
 }
 
 // TestSettle: the rows of what was discarded, or lost its subscription, follow, and nothing is counted twice.

@@ -63,6 +63,8 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-s.pruneNow:
+			aged = time.Time{}
 		}
 	}
 }
