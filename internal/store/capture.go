@@ -23,7 +23,7 @@ const (
 const perRequest = 100
 
 // pruneExtra is how many requests above what a group brings retention removes with it: enough to catch up after the
-// limit was lowered, too few to be felt.
+// limit was lowered, too few to be felt. They are small: see budget.
 const pruneExtra = 16
 
 // capture is a request on its way to the disk.
@@ -138,6 +138,7 @@ type touched struct {
 	holds     bool            // there are such
 	expired   cancelledCounts // by upkeep only
 	arrivals  int
+	arrived   int64 // bytes of them
 	subs      []queued
 	news      []hook.DeliveryNews
 }
@@ -243,6 +244,7 @@ func (w *writer) insert(ctx context.Context, c *capture, touches []touched) ([]t
 	r.ID = id
 	t := &touches[i]
 	t.arrivals++
+	t.arrived += c.size
 	t.stats.Kept++
 	t.stats.Received++
 	t.stats.Bytes += c.size
@@ -322,7 +324,7 @@ func requestFlags(r *hook.Summary) (flags int64) {
 func (w *writer) pruneAndCount(ctx context.Context, t *touched) error {
 	keep := t.url.get().Keep.Or(w.s.opts.Keep)
 	if exceeds(t.stats, keep) {
-		if _, err := w.prune(ctx, t, keep, time.Time{}, t.arrivals+pruneExtra); err != nil {
+		if _, err := w.prune(ctx, t, keep, time.Time{}, newBudget(t.arrivals+pruneExtra, t.arrived)); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,20 @@ var (
 	DecodeHeaders = decodeHeaders
 )
 
-const PruneExtra = pruneExtra
+const (
+	PruneExtra = pruneExtra
+	PurgeBatch = purgeBatch
+	PurgeBytes = purgeBytes
+)
+
+// PurgeOnce and PruneOnce are one transaction of upkeep.
+func (s *Store) PurgeOnce(ctx context.Context, captureURL, upTo hook.ID) (done bool, err error) {
+	return s.purgeOnce(ctx, captureURL, 0, upTo)
+}
+
+func (s *Store) PruneOnce(ctx context.Context, captureURL hook.ID) (more bool, err error) {
+	return s.pruneOnce(ctx, s.urls.load().byID[captureURL], true)
+}
 
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }

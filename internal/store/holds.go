@@ -8,7 +8,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
-// hurried is how many waiting deliveries are made due in one transaction.
+// hurried is how many deliveries are read at a time to be changed; see inSlices.
 const hurried = 500
 
 // resumed notes the end of a hold in what is known of the target and reports whether there was one. The time on hold does
@@ -81,17 +81,16 @@ func (s *Store) DeliverNow(ctx context.Context, actor hook.Actor, id hook.ID) er
 
 // hurry makes some of the waiting deliveries due and reports whether there are more.
 func (s *Store) hurry(ctx context.Context, id hook.ID, now time.Time) (more bool, err error) {
-	err = s.do(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `UPDATE deliveries SET due_at = min(due_at, $2), next_at = 0 WHERE id IN (SELECT id FROM deliveries
-			WHERE subscription_id = $1 AND state = 1 AND next_at > $2 ORDER BY id LIMIT $3)`, id, micros(now), hurried)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		more = n == hurried
+	waiting, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+		"SELECT id FROM deliveries WHERE subscription_id = $1 AND state = 1 AND next_at > $2 ORDER BY id LIMIT $3", id, micros(now), hurried)
+	if err != nil {
+		return false, err
+	}
+	return len(waiting) == hurried, s.inSlices(ctx, waiting, func(tx execer, delivery hook.ID) error {
+		_, err := tx.ExecContext(ctx, "UPDATE deliveries SET due_at = min(due_at, $2), next_at = 0 WHERE id = $1 AND state = 1 AND next_at > $2",
+			delivery, micros(now))
 		return err
 	})
-	return more, err
 }
 
 // DeleteSubscription removes a subscription at once. Its finished deliveries stay with their requests under its name, the

@@ -20,21 +20,22 @@ const (
 	byRetention = "retention: its request was older than it may be"
 )
 
-// candidate is a request that retention looks at.
+// candidate is a request that is looked at, to be removed.
 type candidate struct {
 	id         hook.ID
 	size       int64 // of its deliveries, too
 	receivedAt int64
 	deliveries int
+	delivered  int64 // the part of size that is theirs
 	unfinished int
 }
 
 // oldestQuery reads the oldest requests behind an id. The second form is for databases in which something is delivered.
 const (
-	oldestQuery = `SELECT id, stored_size, received_at, 0, 0 FROM requests WHERE capture_url_id = $1 AND id > $2
+	oldestQuery = `SELECT id, stored_size, received_at, 0, 0, 0 FROM requests WHERE capture_url_id = $1 AND id > $2
 		ORDER BY id LIMIT $3`
-	oldestDelivered = `SELECT r.id, r.stored_size + coalesce((SELECT sum(d.size) FROM deliveries d WHERE d.request_id = r.id), 0),
-			r.received_at, (SELECT count(*) FROM deliveries d WHERE d.request_id = r.id),
+	oldestDelivered = `SELECT r.id, r.stored_size, r.received_at, (SELECT count(*) FROM deliveries d WHERE d.request_id = r.id),
+			coalesce((SELECT sum(d.size) FROM deliveries d WHERE d.request_id = r.id), 0),
 			(SELECT count(*) FROM deliveries d WHERE d.request_id = r.id AND d.state < 2)
 		FROM requests r WHERE r.capture_url_id = $1 AND r.id > $2 ORDER BY r.id LIMIT $3`
 )
@@ -53,28 +54,29 @@ func (w *writer) candidates(ctx context.Context, captureURL, after hook.ID, limi
 	var found []candidate
 	for rows.Next() {
 		var c candidate
-		if err := rows.Scan(&c.id, &c.size, &c.receivedAt, &c.deliveries, &c.unfinished); err != nil {
+		if err := rows.Scan(&c.id, &c.size, &c.receivedAt, &c.deliveries, &c.delivered, &c.unfinished); err != nil {
 			return nil, err
 		}
+		c.size += c.delivered
 		found = append(found, c)
 	}
 	return found, rows.Err()
 }
 
-// prune removes the oldest requests of t, looking at no more than limit of them: those over keep's count and bytes, and
-// those that arrived before the cutoff. What came last is too much for its size only when the next comes, and what has not
-// been delivered yet stays; see expired. It reports whether there may be more to look at.
-func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, limit int) (more bool, err error) {
+// prune removes the oldest requests of t, within the budget: those over keep's count and bytes, and those that arrived before
+// the cutoff. What came last is too much for its size only when the next comes, and what has not been delivered yet stays; see
+// expired. It reports whether there may be more to look at.
+func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff time.Time, b budget) (more bool, err error) {
 	if t.url.heldUpTo() != 0 {
 		if n := w.s.UnfinishedOf(t.url.id); n == 0 { // nothing to wait for until upkeep comes round
 			t.url.forgetHeld(time.Now(), n)
 		}
 	}
-	found, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo()), limit)
+	found, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo()), b.rows)
 	if err != nil {
 		return false, err
 	}
-	more = len(found) == limit
+	more = len(found) == b.rows
 	var gone []candidate
 	for _, c := range found {
 		old := c.receivedAt < micros(cutoff)
@@ -92,13 +94,28 @@ func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff t
 				t.heldBytes += c.size
 				continue
 			}
-			if err := w.cancelByRetention(ctx, t, c.id); err != nil {
-				return false, err
-			}
 		}
 		if !old && c.id == t.stats.LastRequestID {
 			more = false
 			break
+		}
+		fits, freed, err := w.spend(ctx, &b, &c)
+		t.stats.Bytes -= freed
+		if err != nil {
+			return false, err
+		}
+		if !fits {
+			more = true
+			break
+		}
+		if c.unfinished > 0 {
+			err = w.cancelByRetention(ctx, t, c.id)
+		}
+		if err == nil && c.deliveries > 0 {
+			err = w.removeDeliveries(ctx, c.id)
+		}
+		if err != nil {
+			return false, err
 		}
 		gone = append(gone, c)
 		t.stats.Kept--
@@ -117,38 +134,21 @@ func exceeds(stats hook.Stats, keep hook.Keep) bool {
 	return stats.Kept > keep.Requests || stats.Bytes > keep.Bytes
 }
 
-// remove deletes requests with what is left of their deliveries.
+// remove deletes requests, whose deliveries are gone.
 func (w *writer) remove(ctx context.Context, t *touched, gone []candidate) error {
-	last := gone[len(gone)-1].id
-	for _, c := range gone {
-		if c.deliveries > 0 {
-			if err := w.removeDeliveries(ctx, c.id); err != nil {
-				return err
-			}
-		}
-		if t.holds { // some between them stay
-			if _, err := w.stmt.pruneOne.ExecContext(ctx, int64(c.id)); err != nil {
-				return err
-			}
-			t.removed = append(t.removed, c.id)
-		}
-	}
-	if t.holds {
-		return nil
-	}
-	_, err := w.stmt.prune.ExecContext(ctx, int64(t.url.id), int64(max(t.url.clearedUpTo(), t.pruned)), int64(last))
-	t.pruned = last
-	return err
-}
-
-// removeDeliveries deletes the deliveries of a request with their attempts. Those that retention cancelled stay for a while,
-// to say so.
-func (w *writer) removeDeliveries(ctx context.Context, request hook.ID) error {
-	if _, err := w.stmt.attemptsOf.ExecContext(ctx, int64(request)); err != nil {
+	if !t.holds {
+		last := gone[len(gone)-1].id
+		_, err := w.stmt.prune.ExecContext(ctx, int64(t.url.id), int64(max(t.url.clearedUpTo(), t.pruned)), int64(last))
+		t.pruned = last
 		return err
 	}
-	_, err := w.stmt.deliveriesOf.ExecContext(ctx, int64(request), byRetention)
-	return err
+	for _, c := range gone { // some between them stay
+		if _, err := w.stmt.pruneOne.ExecContext(ctx, int64(c.id)); err != nil {
+			return err
+		}
+		t.removed = append(t.removed, c.id)
+	}
+	return nil
 }
 
 // removeUnfinished is removeDeliveries of a request whose deliveries may be unfinished: the replays that made them count those.
@@ -275,7 +275,7 @@ func (s *Store) pruneOnce(ctx context.Context, u *urlEntry, first bool) (more bo
 		}
 		t = touched{url: u, stats: u.getStats(), expired: cancelledCounts{}}
 		keep := u.get().Keep.Or(s.opts.Keep)
-		if more, err = s.writer.prune(ctx, &t, keep, cutoff(keep), purgeBatch); err != nil {
+		if more, err = s.writer.prune(ctx, &t, keep, cutoff(keep), newBudget(purgeBatch, 0)); err != nil {
 			return err
 		}
 		return saveStats(ctx, tx, u.id, t.stats)
@@ -311,24 +311,23 @@ func (s *Store) settle(ctx context.Context) error {
 	return err
 }
 
-// cancelRows marks unfinished deliveries of a subscription up to an id, in batches. Their subscription has counted them already,
-// the replays that made them have not.
+// cancelRows marks unfinished deliveries of a subscription up to an id. Their subscription has counted them already, the replays
+// that made them have not.
 func (s *Store) cancelRows(ctx context.Context, subscription, upTo hook.ID, reason string) error {
-	for more := true; more && ctx.Err() == nil; {
-		waiting, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
-			"SELECT id FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT 1", subscription, upTo)
+	for ctx.Err() == nil {
+		waiting, err := queryAll(ctx, s.read, scanID,
+			"SELECT id FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT $3", subscription, upTo, hurried)
 		if err != nil || len(waiting) == 0 {
 			return err
 		}
-		err = s.do(ctx, func(tx *sql.Tx) error {
-			replays, err := queryAll(ctx, tx, scanID, `UPDATE deliveries SET state = 4, reason = $3, lease = 0, next_at = 0 WHERE id IN (SELECT id
-				FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT $4) RETURNING replay_id`,
-				subscription, upTo, reason, hurried)
-			if err != nil {
-				return err
+		err = s.inSlices(ctx, waiting, func(tx execer, id hook.ID) error {
+			_, err := tx.ExecContext(ctx, `UPDATE replays SET failed = failed + 1
+				WHERE id = (SELECT replay_id FROM deliveries WHERE id = $1 AND state < 2)`, id)
+			if err == nil {
+				_, err = tx.ExecContext(ctx, "UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0 WHERE id = $1 AND state < 2",
+					id, reason)
 			}
-			more = len(replays) == hurried
-			return endReplayed(ctx, tx, replays)
+			return err
 		})
 		if err != nil {
 			return err
@@ -355,10 +354,13 @@ func (s *Store) forgetCancelledOf(ctx context.Context, subscription hook.ID) err
 		keep = e.url.get().Keep.Or(keep)
 	}
 	before := hook.FirstIDAt(time.Now().AddDate(0, 0, -2*int(keep.Days)).Add(-cancelledFor))
-	return s.do(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (SELECT d.id FROM deliveries d WHERE d.subscription_id = $1
-			AND d.state = 4 AND d.id < $2 AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = d.request_id) LIMIT $3)`,
-			subscription, before, purgeBatch)
+	old, err := queryAll(ctx, s.read, scanID, `SELECT d.id FROM deliveries d WHERE d.subscription_id = $1 AND d.state = 4 AND d.id < $2
+			AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.id = d.request_id) LIMIT $3`, subscription, before, purgeBatch)
+	if err != nil {
+		return err
+	}
+	return s.inSlices(ctx, old, func(tx execer, id hook.ID) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM deliveries WHERE id = $1", id)
 		return err
 	})
 }

@@ -13,8 +13,6 @@ const (
 	upkeepEvery = time.Second
 	ageEvery    = time.Minute     // how often requests are looked at for their age
 	endedFor    = 5 * time.Minute // how long the row of a session that was ended stays
-	purgeBatch  = 200             // rows removed in one transaction
-	vacuumPages = 256             // pages given back to the file system in one transaction
 	// keepFree is how many free pages stay in the file: captures take them up again sooner than the file system would.
 	keepFree = 4096
 )
@@ -156,28 +154,40 @@ func (s *Store) purgeAll(ctx context.Context) error {
 
 // purge removes the rows of one capture URL above after, up to upTo, in batches, and reports whether all are gone.
 func (s *Store) purge(ctx context.Context, captureURL, after, upTo hook.ID, until time.Time) (done bool, err error) {
-	for ctx.Err() == nil && time.Now().Before(until) {
-		var removed int64
-		err := s.do(ctx, func(tx *sql.Tx) error {
-			gone, err := queryAll(ctx, tx, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
-				`DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3 ORDER BY id
-				LIMIT $4) RETURNING id`, captureURL, after, upTo, purgeBatch)
-			for _, id := range gone {
-				if err == nil && s.writer.deliveryIDs.Last() != 0 {
-					err = s.writer.removeUnfinished(ctx, tx, id)
-				}
-			}
-			removed = int64(len(gone))
-			return err
-		})
-		if err != nil {
-			return false, err
-		}
-		if removed < purgeBatch {
-			return true, nil
-		}
+	for !done && err == nil && ctx.Err() == nil && time.Now().Before(until) {
+		done, err = s.purgeOnce(ctx, captureURL, after, upTo)
 	}
-	return false, nil
+	return done, err
+}
+
+// purgeOnce removes one batch.
+func (s *Store) purgeOnce(ctx context.Context, captureURL, after, upTo hook.ID) (done bool, err error) {
+	w := s.writer
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		b := newBudget(purgeBatch, 0)
+		found, err := w.candidates(ctx, captureURL, after, b.rows)
+		for _, c := range found {
+			if c.id > upTo {
+				break
+			}
+			fits, _, err := w.spend(ctx, &b, &c)
+			if err != nil || !fits {
+				return err
+			}
+			if c.deliveries > 0 {
+				err = w.removeUnfinished(ctx, tx, c.id)
+			}
+			if err == nil {
+				_, err = w.stmt.pruneOne.ExecContext(ctx, int64(c.id))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		done = len(found) < b.rows || found[len(found)-1].id > upTo
+		return err
+	})
+	return done, err
 }
 
 func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
@@ -220,28 +230,39 @@ func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-// vacuum gives free pages back to the file system, a few at a time.
+// vacuum gives free pages back to the file system, a few at a time: each takes the longer the more are free.
 func (s *Store) vacuum(ctx context.Context) error {
 	var free int64
 	row := s.read.QueryRowContext(ctx, "PRAGMA freelist_count")
 	if err := row.Scan(&free); err != nil {
 		return err
 	}
-	until := time.Now().Add(upkeepEvery / 4)
-	for ; free > keepFree && time.Now().Before(until); free -= vacuumPages {
-		err := s.do(ctx, func(tx *sql.Tx) error {
-			rows, err := tx.QueryContext(ctx, "PRAGMA incremental_vacuum(256)") // = vacuumPages
-			if err != nil {
-				return err
-			}
-			defer rows.Close()
-			for rows.Next() { // each step frees one page
-			}
-			return rows.Err()
-		})
+	for until := time.Now().Add(upkeepEvery / 4); free > keepFree && time.Now().Before(until); {
+		freed, err := s.vacuumOnce(ctx)
+		if err != nil || freed == 0 {
+			return err
+		}
+		free -= freed
+	}
+	return nil
+}
+
+// vacuumOnce gives back what there is time for in one transaction.
+func (s *Store) vacuumOnce(ctx context.Context) (freed int64, err error) {
+	err = s.do(ctx, func(tx *sql.Tx) error {
+		until := time.Now().Add(purgeFor)
+		rows, err := tx.QueryContext(ctx, "PRAGMA incremental_vacuum(256)") // pages at the most
 		if err != nil {
 			return err
 		}
-	}
-	return nil
+		defer rows.Close()
+		for freed == 0 || time.Now().Before(until) {
+			if !rows.Next() { // each step frees one page
+				break
+			}
+			freed++
+		}
+		return rows.Err()
+	})
+	return freed, err
 }
