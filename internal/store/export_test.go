@@ -32,6 +32,21 @@ func (s *Store) PruneOnce(ctx context.Context, captureURL hook.ID) (more bool, e
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }
 
+// HoldReaders lets every query but the writer's wait until release is called.
+func (s *Store) HoldReaders(ctx context.Context) (release func()) {
+	var held []*sql.Conn
+	for range readers {
+		if conn, err := s.read.Conn(ctx); err == nil {
+			held = append(held, conn)
+		}
+	}
+	return func() {
+		for _, conn := range held {
+			_ = conn.Close()
+		}
+	}
+}
+
 // AdvanceRequestIDs makes the next request come after id.
 func (s *Store) AdvanceRequestIDs(id hook.ID) { s.writer.ids.Advance(id) }
 

@@ -113,6 +113,22 @@ func TestServerNoticesWhatCameWhileItHealed(t *testing.T) {
 	})
 }
 
+// TestServerNoticesCommandsBesideLongWork has upkeep wait for something that takes long.
+func TestServerNoticesCommandsBesideLongWork(t *testing.T) {
+	beside(t, func(t *testing.T, server, command *store.Store, _ *notices) {
+		inBackground(t, server)
+		time.Sleep(3 * time.Second)
+		release := server.HoldReaders(t.Context())
+		defer release()
+		time.Sleep(3 * time.Second)
+		u := storetest.CaptureURL(t, command)
+		time.Sleep(2 * time.Second)
+		if server.CaptureURLBySlug(u.Slug) == nil {
+			t.Error("the capture URL was not noticed")
+		}
+	})
+}
+
 // TestPurgeWaitsUntilCapturesHaveStopped: a command deleted a capture URL, and the server, which has not noticed yet, still
 // stores for it. What it stores must not outlive the purge.
 func TestPurgeWaitsUntilCapturesHaveStopped(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -17,36 +18,53 @@ const (
 	keepFree = 4096
 )
 
-// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk and other processes,
-// removes what retention and deletions left, and gives space back. All of it goes in small transactions between the
-// captures.
+// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk and other processes, removes
+// what retention and deletions left, and gives space back. All of it goes in small transactions between the captures. What
+// has to be noticed soon does not wait for what may take long.
 func (s *Store) Run(ctx context.Context) error {
-	sound := make(chan bool, 1)
-	go func() {
-		ok := s.checkAfterCrash(ctx)
-		if ok {
+	var sound bool
+	var work sync.WaitGroup
+	work.Go(func() {
+		if sound = s.checkAfterCrash(ctx); sound {
 			s.warn("counting again", s.recount(ctx))
 		}
-		sound <- ok
-	}()
-	defer func() {
-		if <-sound {
-			s.warn("noting the stop", s.setCleanStop(context.WithoutCancel(ctx), true))
-		}
-	}()
+	})
+	work.Go(func() { s.watch(ctx) })
+	work.Go(func() { s.tidy(ctx) })
+	work.Wait()
+	if sound {
+		s.warn("noting the stop", s.setCleanStop(context.WithoutCancel(ctx), true))
+	}
+	return nil
+}
+
+// watch looks at what others do: to the disk, and to the database.
+func (s *Store) watch(ctx context.Context) {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
-	var aged time.Time
-	var seen clock
-	s.warn("following the clock", s.followClock(ctx, s.aheadOf(time.Now())))
-	for {
-		s.warn("following the clock", s.followClock(ctx, seen.wentBack(time.Now())))
+	for ctx.Err() == nil {
 		if changed, err := s.disk.check(); err != nil {
 			s.log.Warn("looking at the disk failed", "error", err)
 		} else if changed && s.opts.OnDegraded != nil {
 			s.opts.OnDegraded(s.Degraded())
 		}
 		s.warn("noticing other processes", s.noticeOthers(ctx))
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+// tidy changes and removes rows that nobody waits for.
+func (s *Store) tidy(ctx context.Context) {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	var aged time.Time
+	var seen clock
+	s.warn("following the clock", s.followClock(ctx, s.aheadOf(time.Now())))
+	for ctx.Err() == nil {
+		s.warn("following the clock", s.followClock(ctx, seen.wentBack(time.Now())))
 		s.warn("cancelling deliveries", s.settle(ctx))
 		if time.Since(aged) > ageEvery {
 			aged = time.Now()
@@ -59,7 +77,6 @@ func (s *Store) Run(ctx context.Context) error {
 		s.warn("giving space back", s.vacuum(ctx))
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-tick.C:
 		case <-s.pruneNow:
 			aged = time.Time{}
