@@ -414,8 +414,16 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if status, stdout, stderr := in.run("", "check"); status != exitFailed || strings.Contains(stdout, "sound") {
+	status, stdout, stderr := in.run("", "check")
+	if status != exitFailed || strings.Contains(stdout, "sound") || stdout == "" || !strings.Contains(stderr, "restore a backup") {
 		t.Errorf("a damaged database: status %d, %q, %q", status, stdout, stderr)
+	}
+	if err := os.WriteFile(path, bytes.Repeat([]byte("no database "), 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr = in.run("", "check")
+	if status != exitFailed || !strings.Contains(stdout, "not a database") || !strings.Contains(stderr, "restore a backup") {
+		t.Errorf("no database at all: status %d, %q, %q", status, stdout, stderr)
 	}
 }
 

@@ -50,6 +50,7 @@ type server struct {
 	worker  *delivery.Worker
 	replays *delivery.Replays
 	alerts  *delivery.Alerts
+	alarm   alarm // that requests cannot be stored
 	web     *web.Server
 	http    *http.Server
 	conns   *web.Conns
@@ -139,7 +140,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		},
 		OnDegraded: func(message string) {
 			s.hub.Broadcast(&live.Batch{Degraded: &message})
-			s.alerts.Degraded(message)
+			s.alarm.set(message)
 		},
 	})
 	if err != nil {
@@ -194,6 +195,7 @@ func (s *server) openAlerts() (err error) {
 		s.log.Info("alerts are signed", "secret", filepath.Join(s.config.DataDir, alertFile))
 	}
 	s.alerts = delivery.NewAlerts(s.guard, s.config.AlertURL, secret, version(), s.log)
+	s.alarm.tell = s.alerts.Degraded
 	return nil
 }
 

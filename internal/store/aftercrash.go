@@ -3,43 +3,73 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
+// checkAgain is the pause after a check that could not be made.
+const checkAgain = time.Minute
+
 // checkAfterCrash looks for damage, beside everything else, when the process before did not end by itself: recovery of
-// the log needs no check, but what stopped the process may have been the disk. What it finds degrades the store for
-// good: captures on a damaged database would be promises that nobody can keep. It reports whether the database is sound, as
+// the log needs no check, but what stopped the process may have been the disk. It reports whether the database is sound, as
 // far as is known; until it is, no stop counts as clean.
 func (s *Store) checkAfterCrash(ctx context.Context) (sound bool) {
+	for ctx.Err() == nil {
+		sound, err := s.checkUnlessClean(ctx)
+		if err == nil || Damaged(err) {
+			return sound
+		}
+		if ctx.Err() == nil { // a disk that fails for a moment says nothing about what is on it
+			s.log.Error("the database could not be checked, and will be again", "error", err)
+			sleep(ctx, checkAgain)
+		}
+	}
+	return false
+}
+
+// checkUnlessClean looks for damage unless the last stop was a clean one, and notes that this one is not, yet.
+func (s *Store) checkUnlessClean(ctx context.Context) (sound bool, err error) {
 	clean, err := queryOne(ctx, s.read, "note", func(row scanner) (clean bool, err error) {
 		return clean, row.Scan(&clean)
 	}, "SELECT value FROM meta WHERE key = 'clean_stop'")
 	if err == nil {
 		err = s.setCleanStop(ctx, false)
 	}
-	if err != nil {
-		s.warn("noting the start", err)
-		return false
-	}
-	if clean {
-		return true
+	if err != nil || clean {
+		return clean, err
 	}
 	s.log.Info("the last stop was not a clean one: checking the database beside the work")
-	var found string
-	err = s.read.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found)
+	found, err := quickCheck(ctx, s.read)
 	switch {
-	case ctx.Err() != nil:
-		return false
-	case err != nil && !isDisk(err):
-		s.log.Error("the database could not be checked", "error", err)
-		return false
-	case err != nil || found != "ok":
-		s.log.Error("the database is damaged", "found", found, "error", err)
-		s.setDamaged("New requests are refused, because the database is damaged: stop the server, run hookkeeper check, " +
-			"and restore a copy.")
-		return false
+	case Damaged(err) || err == nil && found != "ok":
+		s.setDamaged(found, err)
+		return false, nil
+	case err == nil:
+		s.log.Info("the database is sound")
 	}
-	s.log.Info("the database is sound")
-	return true
+	return err == nil, err
+}
+
+// quickCheck reads all pages and returns "ok", or the first thing that is wrong.
+func quickCheck(ctx context.Context, db querier) (found string, err error) {
+	rows, err := db.QueryContext(ctx, "PRAGMA quick_check(1)")
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&found); err != nil {
+			return "", err
+		}
+	}
+	return found, rows.Err()
+}
+
+// sleep returns after a pause, or when ctx ends.
+func sleep(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
 }
 
 // setCleanStop notes whether the process has ended by itself.

@@ -17,16 +17,27 @@ func (s *Store) Check(ctx context.Context) ([]string, error) { return checker{s.
 // checker asks a database what is wrong with it.
 type checker struct{ db querier }
 
+// all asks each question, whatever the ones before found: damage that ends one of them is a finding.
 func (c checker) all(ctx context.Context) ([]string, error) {
 	var problems []string
-	for _, check := range []func(context.Context) ([]string, error){
-		c.checkPages, c.checkRequests, c.checkKept, c.checkUnfinished, c.checkOrphans,
+	for _, question := range []struct {
+		about string
+		ask   func(context.Context) ([]string, error)
+	}{
+		{"the pages", c.checkPages},
+		{"the requests", c.checkRequests},
+		{"what capture URLs count", c.checkKept},
+		{"what subscriptions count", c.checkUnfinished},
+		{"what belongs together", c.checkOrphans},
 	} {
-		found, err := check(ctx)
+		found, err := question.ask(ctx)
+		problems = append(problems, found...)
+		if Damaged(err) {
+			problems, err = append(problems, fmt.Sprintf("%s cannot be read to the end: %v", question.about, err)), nil
+		}
 		if err != nil {
 			return problems, err
 		}
-		problems = append(problems, found...)
 	}
 	return problems, nil
 }

@@ -163,6 +163,12 @@ func isDisk(err error) bool {
 	return false
 }
 
+// Damaged reports whether err says that what is in the file cannot be, so that no second try helps.
+func Damaged(err error) bool {
+	primary := code(err) & 0xff
+	return primary == codeCorrupt || primary == codeNotADB
+}
+
 // createPrivately makes the database file readable by its owner only; SQLite gives its companions the same mode.
 func createPrivately(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)

@@ -47,6 +47,12 @@ func (s *Store) HoldReaders(ctx context.Context) (release func()) {
 	}
 }
 
+// DropReaders makes every query but the writer's open the file anew.
+func (s *Store) DropReaders() { s.read.SetMaxIdleConns(-1) }
+
+// CheckAfter is how many times in a row the writer comes back without a look at the whole database.
+const CheckAfter = checkAfter
+
 // AdvanceRequestIDs makes the next request come after id.
 func (s *Store) AdvanceRequestIDs(id hook.ID) { s.writer.ids.Advance(id) }
 

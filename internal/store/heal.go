@@ -8,11 +8,28 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
+// How a writer that failed comes back: soon at first, and the later the more often it has failed again within steadyFor. A
+// disk that comes and goes is no place for promises, and no reason for an alert every second.
+const (
+	healEvery = 500 * time.Millisecond
+	steadyFor = time.Minute
+	// checkAfter is how many times in a row it comes back without a look at the whole database.
+	checkAfter = 3
+	maxHeals   = 10 // counted
+)
+
+const damagedMessage = "New requests are refused, because the database is damaged: stop the server, run hookkeeper check, and restore a copy."
+
 // fail is called after the engine refused to write. From here on nothing is acknowledged until a new connection has
-// shown that it can commit: after a failed flush nobody knows what the old one holds.
+// shown that it can commit: after a failed flush nobody knows what the old one holds. Where the file itself is damaged, no
+// connection helps, and nothing is acknowledged any more.
 func (w *writer) fail(err error) {
 	if isBusy(err) {
 		w.s.log.Error("another process holds the database", "error", err)
+		return
+	}
+	if Damaged(err) {
+		w.s.setDamaged("", err)
 		return
 	}
 	w.broken = true
@@ -22,8 +39,12 @@ func (w *writer) fail(err error) {
 
 // heal refuses everything until the database can be written again or the store is being closed.
 func (w *writer) heal() {
-	tick := time.NewTicker(healEvery)
+	if time.Since(w.healed) > steadyFor {
+		w.heals = 0
+	}
+	tick := time.NewTicker(min(healEvery<<w.heals, steadyFor))
 	defer tick.Stop()
+	var last string
 	for w.broken {
 		w.mu.Lock()
 		stopped := w.stopped
@@ -36,18 +57,30 @@ func (w *writer) heal() {
 		case <-w.wake:
 		case <-tick.C:
 			if err := w.reopen(); err != nil {
-				w.s.log.Warn("the database still cannot be written", "error", err)
+				last = w.stillBroken(err, last)
 				continue
 			}
-			w.broken = false
+			w.broken, w.heals, w.healed = false, min(w.heals+1, maxHeals), time.Now()
 			w.s.log.Info("the database can be written again")
 			w.s.setDegraded("")
 		}
 	}
 }
 
+// stillBroken says why it is, unless that was the last thing said.
+func (w *writer) stillBroken(err error, last string) string {
+	if err.Error() != last {
+		w.s.log.Warn("the database still cannot be written", "error", err)
+	}
+	if Damaged(err) {
+		w.s.setDamaged("", err)
+	}
+	return err.Error()
+}
+
 // reopen replaces the connection, moves the log into the database and commits a number, so that what the next
-// acknowledgement stands on has been flushed by a connection that works.
+// acknowledgement stands on has been flushed by a connection that works. When that is not the first time lately, it
+// looks at the whole database.
 func (w *writer) reopen() error {
 	ctx := context.Background()
 	_ = w.close()
@@ -61,7 +94,14 @@ func (w *writer) reopen() error {
 	if _, err := w.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return err
 	}
-	return commitCanary(ctx, w.conn)
+	if err := commitCanary(ctx, w.conn); err != nil || w.heals < checkAfter {
+		return err
+	}
+	found, err := quickCheck(ctx, w.conn)
+	if err == nil && found != "ok" {
+		w.s.setDamaged(found, nil)
+	}
+	return err
 }
 
 // execer is a connection or a transaction.
@@ -94,16 +134,27 @@ func (w *writer) refuseAll() {
 
 func (s *Store) setDegraded(message string) {
 	s.health.Store(&message)
-	if s.opts.OnDegraded != nil {
-		s.opts.OnDegraded(s.Degraded())
+	s.tellDegraded()
+}
+
+// setDamaged degrades the store until somebody has restored a copy and started again. Captures on a damaged database would be
+// promises that nobody can keep.
+func (s *Store) setDamaged(found string, err error) {
+	if message := damagedMessage; s.damaged.CompareAndSwap(nil, &message) {
+		s.log.Error("the database is damaged", "found", found, "error", err)
+		s.tellDegraded()
 	}
 }
 
-// setDamaged degrades the store for good.
-func (s *Store) setDamaged(message string) {
-	s.damaged.Store(&message)
-	if s.opts.OnDegraded != nil {
-		s.opts.OnDegraded(message)
+// tellDegraded tells what Degraded says, when it says something else than the last time.
+func (s *Store) tellDegraded() {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if message := s.Degraded(); message != s.told {
+		s.told = message
+		if s.opts.OnDegraded != nil {
+			s.opts.OnDegraded(message)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -74,7 +75,9 @@ type Store struct {
 	disk      diskGuard
 	pruneNow  chan struct{}          // retention has something to do before its time
 	health    atomic.Pointer[string] // why nothing can be written, "" when it can
-	damaged   atomic.Pointer[string] // what the check after a crash found; nil when nothing
+	damaged   atomic.Pointer[string] // what was found wrong with the file, for good; nil when nothing
+	telling   sync.Mutex
+	told      string // the last that OnDegraded was told
 }
 
 // Open opens the database, makes or upgrades its schema and starts the writer. Run does the upkeep; Close ends it all.

@@ -43,11 +43,10 @@ func (s *Store) watch(ctx context.Context) {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if changed, err := s.disk.check(); err != nil {
+		if _, err := s.disk.check(); err != nil {
 			s.log.Warn("looking at the disk failed", "error", err)
-		} else if changed && s.opts.OnDegraded != nil {
-			s.opts.OnDegraded(s.Degraded())
 		}
+		s.tellDegraded()
 		s.warn("noticing other processes", s.noticeOthers(ctx))
 		select {
 		case <-ctx.Done():

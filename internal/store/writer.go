@@ -18,7 +18,6 @@ const (
 	// when it is busy; a lone sender never waits. Longer costs more than it gains.
 	gatherFor = 300 * time.Microsecond
 	jobTurn   = 5 * time.Millisecond // of jobs at a stretch while captures wait
-	healEvery = 500 * time.Millisecond
 )
 
 // writer is the one goroutine that owns the one connection that writes.
@@ -44,6 +43,8 @@ type writer struct {
 	gather  chan struct{} // target was reached
 	done    chan struct{} // the goroutine has ended
 	broken  bool          // the connection cannot be trusted any more
+	heals   int           // how often that has passed, with less than steadyFor between
+	healed  time.Time     // the last time
 	version int64         // PRAGMA data_version of what the index was read from; see noticeOthers
 }
 
