@@ -40,15 +40,19 @@ func TestLimitsAreCounted(t *testing.T) {
 
 // TestWhyNothingIsStored: each reason of the store for a 503 is counted apart.
 func TestWhyNothingIsStored(t *testing.T) {
+	noticed := make(chan struct{}, 10)
 	for _, test := range []struct {
 		limit   hook.Limit
 		options store.Options
 		meet    func(*site)
 	}{
-		{hook.LimitDisk, store.Options{DiskReserve: 1 << 60}, func(s *site) {
-			ended, end := context.WithCancel(t.Context())
+		{hook.LimitDisk, store.Options{DiskReserve: 1 << 60, OnDegraded: func(string) { noticed <- struct{}{} }}, func(s *site) {
+			ctx, end := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- s.Store.Run(ctx) }()
+			<-noticed
 			end()
-			_ = s.Store.Run(ended) // it looks at the disk once
+			<-ended
 		}},
 		{hook.LimitDraining, store.Options{}, func(s *site) { _ = s.Store.Close() }},
 		{hook.LimitFull, store.Options{Keep: hook.Keep{Requests: 1000, Days: 1, Bytes: hook.MinKeepBytes}}, func(s *site) {
