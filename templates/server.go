@@ -40,6 +40,7 @@ var refusalWords = map[tally.Surface]map[int]string{
 		401: "no valid token", 403: "not allowed", 413: "body too large", 421: "unknown host name", 429: "too many wrong tokens", 500: "a fault of ours: the log has it",
 		503: "cannot be done now",
 	},
+	tally.Deliveries:  {0: "put off for a fault of this server: a file that could not be read, or no descriptor, port or memory; the log has it"},
 	tally.Connections: {0: "closed: too many are open, in all or from one address"},
 }
 

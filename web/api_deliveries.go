@@ -275,7 +275,7 @@ func (s *Server) apiResend(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	request, err := s.Store.Request(r.Context(), actor(r), id)
+	request, err := s.wholeRequest(r, id)
 	if err != nil {
 		return err
 	}

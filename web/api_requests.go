@@ -177,7 +177,7 @@ func (s *Server) apiRequest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := s.Store.Request(r.Context(), actor(r), id)
+	q, err := s.wholeRequest(r, id)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (s *Server) apiRequestBody(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := s.Store.Request(r.Context(), actor(r), id)
+	q, err := s.wholeRequest(r, id)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.Delivery
 		return v, err
 	}
 	v.URL = u.CaptureURL
-	v.Request, err = s.Store.Request(r.Context(), actor(r), v.RequestID)
+	v.Request, err = s.wholeRequest(r, v.RequestID)
 	if hook.Is(err, hook.NotFound) {
 		v.Request, err = nil, nil
 	}
@@ -130,7 +130,7 @@ func (s *Server) ownRequest(r *http.Request, title string) (templates.Page, temp
 	if err != nil {
 		return page, u, nil, err
 	}
-	request, err := s.Store.Request(r.Context(), actor(r), id)
+	request, err := s.wholeRequest(r, id)
 	if err == nil && request.CaptureURLID != u.ID {
 		err = errNoPage
 	}

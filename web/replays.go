@@ -38,6 +38,11 @@ func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay)
 	if err != nil {
 		return fieldError("filter.jq", err.Error())
 	}
+	leave, err := s.heavy.enter(ctx, by.UserID)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	seen := *r

@@ -93,7 +93,7 @@ func (s *Server) requestDetail(r *http.Request, u templates.URLItem) (*templates
 	if err != nil {
 		return nil, err
 	}
-	request, err := s.Store.Request(r.Context(), actor(r), id)
+	request, err := s.wholeRequest(r, id)
 	if err != nil {
 		return nil, err
 	}

@@ -68,6 +68,7 @@ type Server struct {
 	flashes    flashes
 	operations []templates.APIOperation // of the API, for its page
 
+	heavy    *heavy
 	canary   canary
 	claimed  atomic.Bool // there is a user: set-up is over
 	draining atomic.Bool
@@ -83,6 +84,7 @@ func New(o Options) (*Server, error) {
 		Options:  o,
 		sessions: newSessions(o.Store, o.SessionMax),
 		sockets:  newSockets(o.MaxSocketsPerAddr),
+		heavy:    newHeavy(),
 		started:  time.Now(),
 	}
 	s.routes = s.routeList()

@@ -202,6 +202,11 @@ func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, 
 	if err != nil {
 		return dryRun{}, fieldError("filter.jq", err.Error())
 	}
+	leave, err := s.heavy.enter(ctx, by.UserID)
+	if err != nil {
+		return dryRun{}, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, dryRunTime)
 	defer cancel()
 	var run dryRun

@@ -150,7 +150,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		}
 	}()
 	s.worker = delivery.New(delivery.Options{
-		Store: s.store, Guard: s.guard, Version: version(), OnChange: s.alerts.Changed, Log: s.log,
+		Store: s.store, Guard: s.guard, Version: version(), OnChange: s.alerts.Changed, Tally: &s.tally, Log: s.log,
 	})
 	s.replays = delivery.NewReplays(s.store, s.log)
 	owner, err := s.firstUser(ctx)

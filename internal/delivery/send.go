@@ -22,9 +22,10 @@ func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) 
 			r = store.Result{Claim: c, Next: hook.Next{State: hook.Failed, Reason: "Hookkeeper made a mistake here, please report it"}}
 		}
 	}()
+	probe := sub != nil && sub.Health.Down() && !sub.SendsAnyway(&c.Delivery)
 	request, why := w.load(ctx, sub, &c)
 	if why != nil {
-		return store.Result{Claim: c, Next: *why}
+		return store.Result{Claim: c, Next: *why, Probe: probe && !why.State.Finished()}
 	}
 	m := message{
 		delivery: &c.Delivery, request: request, number: c.AttemptCount + 1, at: began, version: w.Version,
@@ -39,7 +40,6 @@ func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) 
 		}
 		m.signing = as.Signing
 	}
-	probe := sub != nil && sub.Health.Down() && !sub.SendsAnyway(&c.Delivery)
 	a, err := w.send(ctx, &m)
 	a.DeliveryID, a.Number, a.Trigger, a.By = c.ID, m.number, triggerOf(&c, probe), c.By
 	if c.AttemptCount > 0 {
@@ -63,16 +63,18 @@ func triggerOf(c *store.Claim, probe bool) hook.Trigger {
 func (w *Worker) load(ctx context.Context, sub *subscription, c *store.Claim) (*hook.Request, *hook.Next) {
 	request, err := w.recent.get(c.RequestID), error(nil)
 	if request == nil {
-		request, err = w.Store.Request(ctx, hook.System, c.RequestID)
+		request, err = w.Store.RequestToSend(ctx, c.RequestID)
 	}
 	switch {
 	case hook.Is(err, hook.NotFound):
 		return nil, &hook.Next{State: hook.Cancelled, Reason: "the request was deleted"}
 	case err != nil && ctx.Err() != nil:
 		return nil, &hook.Next{State: c.State, Reason: c.Reason, At: c.NextAt}
-	case err != nil:
-		w.Log.Error("a request cannot be read", "request", c.RequestID.Text(hook.RequestPrefix), "error", err)
+	case errors.Is(err, store.ErrDamaged):
+		w.Log.Error("a request is damaged", "request", c.RequestID.Text(hook.RequestPrefix), "error", err)
 		return nil, &hook.Next{State: hook.Failed, Reason: "the request cannot be read: " + err.Error()}
+	case err != nil:
+		return nil, w.later("the request could not be read", err)
 	case request.Truncated && c.Edit == nil:
 		return nil, &hook.Next{State: hook.Failed, Reason: "the body was over the limit and was not kept"}
 	}

@@ -6,9 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/hookkeeper/hookkeeper/internal/egress"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 const (
@@ -26,6 +29,7 @@ type Options struct {
 	Version string // of Hookkeeper, for the User-Agent
 	// OnChange tells that subscriptions went down, recovered or were disabled. It must not block; may be nil.
 	OnChange func([]store.Changed)
+	Tally    *tally.Tally // counts what is put off; may be nil
 	Log      *slog.Logger
 }
 
@@ -35,6 +39,7 @@ type Worker struct {
 	wake   chan struct{}
 	jq     chan struct{} // slots for jq programs
 	recent recent
+	told   rate.Sometimes // when deliveries are put off
 
 	mu       sync.Mutex
 	queues   map[hook.ID]*queue
@@ -55,7 +60,7 @@ type Worker struct {
 func New(o Options) *Worker {
 	w := &Worker{
 		Options: o, wake: make(chan struct{}, 1), jq: make(chan struct{}, parallelJQ), rested: make(chan struct{}, 1),
-		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{},
+		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{}, told: rate.Sometimes{Interval: oursTold},
 	}
 	w.sendCtx, w.cancel = context.WithCancel(context.Background())
 	return w
@@ -309,6 +314,9 @@ func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
 	w.sending--
 	w.bytes -= c.BodySize
 	w.results = append(w.results, result)
+	if putOff(&result) {
+		q.rest = time.Now().Add(oursRest)
+	}
 	w.pump(q)
 	blocked := w.blocked
 	w.blocked = nil

@@ -102,6 +102,9 @@ const (
 	LoginFailuresAddr  = 50  // wrong passwords from one address in LoginWindow
 	LoginWindow        = 10 * time.Minute
 	MaxParallelHashes  = 4
+	MaxHeavyReads      = 2               // dry runs, counts of replays and large bodies read at a time, of all users; one of each
+	HeavyReadWait      = 5 * time.Second // of whoever would be one more
+	LargeRead          = 256 << 10       // bytes of a body from which reading it is a heavy read
 	SetupLinkLifetime  = 24 * time.Hour
 	InviteLifetime     = 72 * time.Hour
 	DefaultSessionIdle = 24 * time.Hour

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -18,6 +19,24 @@ const PruneExtra = pruneExtra
 
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }
+
+// HoldReaders takes every connection for reading but those of the worker, until release.
+func (s *Store) HoldReaders(ctx context.Context) (release func() error, err error) {
+	var held []*sql.Conn
+	for range readers {
+		conn, err := s.read.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, conn)
+	}
+	return func() (err error) {
+		for _, conn := range held {
+			err = errors.Join(err, conn.Close())
+		}
+		return err
+	}, nil
+}
 
 // AdvanceRequestIDs makes the next request come after id.
 func (s *Store) AdvanceRequestIDs(id hook.ID) { s.writer.ids.Advance(id) }

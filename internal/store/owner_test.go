@@ -57,6 +57,9 @@ var ofActor = map[string]struct {
 	"CaptureURLOf": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.CaptureURLOf(ctx, actor, o.request))
 	}},
+	"BodySize": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.BodySize(ctx, actor, o.request))
+	}},
 	"DeleteRequest": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return s.DeleteRequest(ctx, actor, o.request, true)
 	}},

@@ -15,6 +15,7 @@ const (
 	Captures    Surface = "Requests to capture URLs"
 	Dashboard   Surface = "Pages and live views"
 	API         Surface = "API"
+	Deliveries  Surface = "Deliveries"  // put off; without a status
 	Connections Surface = "Connections" // closed before anything was read; without a status
 )
 
