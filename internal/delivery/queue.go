@@ -141,6 +141,9 @@ func (q *queue) pause() time.Duration {
 	return wait
 }
 
+// wants reports whether there is an attempt to make that the queue's own limits allow.
+func (q *queue) wants() bool { return len(q.ready) > 0 && q.sending < q.limit() }
+
 func (q *queue) take() store.Claim {
 	c := q.ready[0]
 	q.ready = q.ready[1:]

@@ -46,9 +46,8 @@ type Worker struct {
 	woken    map[hook.ID]struct{} // queues to look at
 	results  []store.Result       // not stored yet
 	release  []store.Claim        // to be given back unsent
-	blocked  []*queue             // had something to send when too much was under way
-	sending  int
-	bytes    int64 // of the bodies being sent
+	room     room
+	blocked  []*queue // had something to send when there was no room, in the order of their turns
 	stopping bool
 	rested   chan struct{} // gets a value when stopping and nothing is under way
 
@@ -275,26 +274,59 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 
 // pump starts as many attempts of a queue as may be under way.
 func (w *Worker) pump(q *queue) {
-	for !w.stopping && len(q.ready) > 0 && q.sending < q.limit() {
-		size := q.ready[0].BodySize
-		if w.sending >= hook.MaxSending || w.sending > 0 && w.bytes+size > hook.MaxSendingBytes {
-			if !q.blocked {
-				q.blocked = true
-				w.blocked = append(w.blocked, q)
-			}
-			return
+	for more := true; more; {
+		more = w.start(q)
+	}
+}
+
+// start makes the next attempt of a queue, if one more may be under way, or notes what it waits for.
+func (w *Worker) start(q *queue) bool {
+	if w.stopping || !q.wants() {
+		return false
+	}
+	if !w.room.has(&q.ready[0]) {
+		w.block(q)
+		return false
+	}
+	if wait := q.pause(); wait > 0 {
+		if !q.waits {
+			q.waits = true
+			time.AfterFunc(wait, func() { w.resume(q) })
 		}
-		if wait := q.pause(); wait > 0 {
-			if !q.waits {
-				q.waits = true
-				time.AfterFunc(wait, func() { w.resume(q) })
-			}
-			return
+		return false
+	}
+	c := q.take()
+	w.room.take(&c)
+	go w.deliver(q, c, q.sub)
+	return true
+}
+
+// block puts a queue behind those that wait for room.
+func (w *Worker) block(q *queue) {
+	if !q.blocked {
+		q.blocked = true
+		w.blocked = append(w.blocked, q)
+	}
+}
+
+// serve lets the queues that wait for room start one attempt each, in turn, until there is none. Those that there was none for
+// stay in front of those that were served.
+func (w *Worker) serve() {
+	var passed []*queue
+	for len(w.blocked) > 0 && !w.room.full() {
+		q := w.blocked[0]
+		w.blocked = w.blocked[1:]
+		if q.wants() && !w.room.has(&q.ready[0]) {
+			passed = append(passed, q)
+			continue
 		}
-		c := q.take()
-		w.sending++
-		w.bytes += size
-		go w.deliver(q, c, q.sub)
+		q.blocked = false
+		if w.start(q) {
+			w.block(q)
+		}
+	}
+	if len(passed) > 0 {
+		w.blocked = append(passed, w.blocked...)
 	}
 }
 
@@ -311,20 +343,14 @@ func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
 	result := w.attempt(w.sendCtx, sub, c)
 	w.mu.Lock()
 	q.sending--
-	w.sending--
-	w.bytes -= c.BodySize
+	w.room.giveBack(&c)
 	w.results = append(w.results, result)
 	if putOff(&result) {
 		q.rest = time.Now().Add(oursRest)
 	}
+	w.serve() // those that have waited come before the queue that has just had its turn
 	w.pump(q)
-	blocked := w.blocked
-	w.blocked = nil
-	for _, other := range blocked {
-		other.blocked = false
-		w.pump(other)
-	}
-	if w.stopping && w.sending == 0 {
+	if w.stopping && w.room.sending == 0 {
 		select {
 		case w.rested <- struct{}{}:
 		default:
@@ -338,7 +364,7 @@ func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
 func (w *Worker) stop() {
 	w.mu.Lock()
 	w.stopping = true
-	busy := w.sending > 0
+	busy := w.room.sending > 0
 	for _, q := range w.queues {
 		w.release = append(w.release, q.ready...)
 		q.ready = nil

@@ -70,7 +70,7 @@ const (
 	MaxRetryAfter          = time.Hour
 	FirstAttemptsKept      = 10 // of a delivery
 	LastAttemptsKept       = 40
-	MaxSending             = 2048      // attempts under way, of all subscriptions
+	MaxSending             = 2048      // attempts under way, of all subscriptions; one capture URL leaves as many free as it has
 	MaxSendingBytes        = 128 << 20 // bodies of those
 	MaxOneOffTargets       = 10        // of one resend
 	MaxSelected            = 200       // rows of a list resent at once
