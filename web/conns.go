@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 // Conns bounds the open connections of an http.Server, in all and from one address. This machine and trusted proxies
 // have no limit of their own. A WebSocket is counted with the sockets instead.
 type Conns struct {
+	Max     int // in all; hook.MaxConns when it is 0
 	PerAddr int
 	Trusted []netip.Prefix
 	Tally   *tally.Tally // may be nil
@@ -43,7 +45,7 @@ func (c *Conns) add(conn net.Conn) bool {
 	if c.open == nil {
 		c.open, c.byAddr = map[net.Conn]netip.Addr{}, map[netip.Addr]int{}
 	}
-	if len(c.open) >= hook.MaxConns || addr.IsValid() && c.byAddr[addr] >= c.PerAddr {
+	if len(c.open) >= cmp.Or(c.Max, hook.MaxConns) || addr.IsValid() && c.byAddr[addr] >= c.PerAddr {
 		return false
 	}
 	c.open[conn] = addr

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -81,9 +82,17 @@ func TestConnsPerAddress(t *testing.T) {
 }
 
 func TestConnsInAll(t *testing.T) {
-	c := &Conns{PerAddr: hook.MaxConns}
+	for about, c := range map[string]*Conns{
+		"as many as there may be": {PerAddr: hook.MaxConns}, "as many as there are descriptors for": {Max: 100, PerAddr: hook.MaxConns},
+	} {
+		t.Run(about, func(t *testing.T) { wantFull(t, c, cmp.Or(c.Max, hook.MaxConns)) })
+	}
+}
+
+func wantFull(t *testing.T, c *Conns, most int) {
+	t.Helper()
 	var last *fakeConn
-	for range hook.MaxConns {
+	for range most {
 		if last = accept(c, "127.0.0.1"); last.closed {
 			t.Fatal("refused below the limit")
 		}

@@ -54,6 +54,7 @@ type server struct {
 	http    *http.Server
 	setup   *setupLink
 	tally   tally.Tally
+	files   descriptors
 }
 
 // serve runs the server until a signal or ctx ends it.
@@ -63,6 +64,10 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
+	}
+	files, err := openFiles()
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("the data directory cannot be made: %w", err)
@@ -74,7 +79,11 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	defer unlock()
 	log.LogAttrs(ctx, slog.LevelInfo, "settings", c.LogAttrs()...)
 	warnOfProxy(log)
-	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub()}
+	if files.scarce() {
+		log.Warn("fewer connections and live views are taken than could be: raise the limit of open files",
+			"connections", files.conns, "live_views", files.sockets)
+	}
+	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub(), files: files}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -103,7 +112,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.guard = egress.New(egress.Options{Allow: c.AllowTargets})
+	s.guard = egress.New(egress.Options{Allow: c.AllowTargets, MaxIdle: s.files.idle})
 	if err := s.openAlerts(); err != nil {
 		return err
 	}
@@ -171,7 +180,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	options := web.Options{
 		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
 		CheckTarget: s.guard.Check, Try: s.worker.Try,
-		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
+		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSockets: s.files.sockets, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
 		Version: version(), Tally: &s.tally, Log: s.log,
 	}
 	if c.AuthNone {
@@ -198,7 +207,7 @@ func (s *server) openAlerts() (err error) {
 
 // run serves until a signal, then drains.
 func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
-	conns := &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
+	conns := &web.Conns{Max: s.files.conns, PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
 	s.http = &http.Server{
 		Handler:                      s.web,
 		ReadHeaderTimeout:            hook.HeaderTimeout,
@@ -208,7 +217,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 		MaxHeaderBytes:               hook.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is for us to refuse
 		ConnState:                    conns.StateChanged,
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:                     slog.NewLogLogger(httpLog{s.log.Handler()}, slog.LevelDebug),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 6)

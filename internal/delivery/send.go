@@ -41,6 +41,9 @@ func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) 
 		m.signing = as.Signing
 	}
 	a, err := w.send(ctx, &m)
+	if failure, ok := errors.AsType[*egress.Error](err); ok && failure.Ours() {
+		return store.Result{Claim: c, Probe: probe, Next: *w.later("this server could not open a connection: "+failure.Message, err)}
+	}
 	a.DeliveryID, a.Number, a.Trigger, a.By = c.ID, m.number, triggerOf(&c, probe), c.By
 	if c.AttemptCount > 0 {
 		a.By = ""

@@ -94,6 +94,8 @@ const (
 	DefaultPageItems   = 50
 	MaxConns           = 10_000 // open connections, sockets not counted
 	MaxSockets         = 10_000
+	MinDescriptors     = 4096 // files and connections that the process must be allowed to open
+	DescriptorsKept    = 64   // of those, for the database and what else is needed
 	MaxSocketsSession  = 20
 	DefaultConnsPerIP  = 2000
 	DefaultSocksPerIP  = 2000

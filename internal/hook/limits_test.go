@@ -34,6 +34,9 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + " |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
+		"of one user | " + strconv.Itoa(MaxHeavyReads) + "; 1 | after " + seconds(HeavyReadWait) + " 503",
+		"bodies above " + kib(LargeRead) + " shown",
+		strconv.Itoa(DescriptorsKept) + " of them are kept back | fewer connections and live views are taken; below " + grouped(MinDescriptors) + " it",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
 	} {
 		if !strings.Contains(string(text), row) {
