@@ -269,6 +269,9 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 	if len(w.release) > 0 {
 		return time.Now()
 	}
+	if soon := time.Now().Add(retryStore); w.Store.Broken() && (next.IsZero() || soon.Before(next)) {
+		return soon
+	}
 	return next
 }
 
@@ -281,7 +284,7 @@ func (w *Worker) pump(q *queue) {
 
 // start makes the next attempt of a queue, if one more may be under way, or notes what it waits for.
 func (w *Worker) start(q *queue) bool {
-	if w.stopping || !q.wants() {
+	if w.stopping || !q.wants() || w.Store.Broken() { // what came of it could not be kept, and would pile up
 		return false
 	}
 	if !w.room.has(&q.ready[0]) {
