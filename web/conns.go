@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"io"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 // server. Beyond that they are closed. The heads of requests are bounded here as well, because only a connection sees them
 // while they are read.
 type Conns struct {
+	Max     int // in all; hook.MaxConns when it is 0
 	PerAddr int
 	Trusted []netip.Prefix
 	Tally   *tally.Tally // may be nil
@@ -96,7 +98,7 @@ func (c *Conns) add(addr netip.Addr) hook.Limit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.open >= hook.MaxConns:
+	case c.open >= cmp.Or(c.Max, hook.MaxConns):
 		return hook.LimitConns
 	case addr.IsValid() && c.byAddr[addr] >= c.PerAddr:
 		return hook.LimitConnsAddr

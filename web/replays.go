@@ -38,6 +38,11 @@ func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay)
 	if err != nil {
 		return fieldError("filter.jq", err.Error())
 	}
+	done, err := s.tries.begin(by.UserID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	seen := *r

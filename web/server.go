@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -44,6 +45,7 @@ type Options struct {
 
 	Keep              hook.Keep     // what a capture URL keeps when it does not say
 	SessionMax        time.Duration // the longest life of a session
+	MaxSockets        int           // live views; hook.MaxSockets when it is 0
 	MaxSocketsPerAddr int           // not applied to loopback and trusted proxies
 	Version           string
 	Tally             *tally.Tally // counts what is refused; may be nil
@@ -84,7 +86,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		Options:  o,
 		sessions: newSessions(o.Store, o.SessionMax),
-		sockets:  newSockets(o.MaxSocketsPerAddr),
+		sockets:  newSockets(cmp.Or(o.MaxSockets, hook.MaxSockets), o.MaxSocketsPerAddr),
 		reading:  newReading(),
 		started:  time.Now(),
 	}

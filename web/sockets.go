@@ -19,6 +19,7 @@ type viewer struct {
 
 // sockets are the open WebSockets: how many, and whom to close when a login ends.
 type sockets struct {
+	most    int
 	perAddr int
 
 	mu        sync.Mutex
@@ -33,8 +34,9 @@ type socket struct {
 	released chan struct{} // closed when the socket is
 }
 
-func newSockets(perAddr int) *sockets {
+func newSockets(most, perAddr int) *sockets {
 	return &sockets{
+		most:      most,
 		perAddr:   perAddr,
 		open:      map[*socket]struct{}{},
 		bySession: map[string]int{},
@@ -49,7 +51,7 @@ func (s *sockets) register(v viewer, end func(closeCode int)) (release func(), e
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case len(s.open) >= hook.MaxSockets:
+	case len(s.open) >= s.most:
 		return nil, hook.LimitSockets.Errorf(hook.Unavailable, "Too many live views are open on this server.")
 	case v.session != "" && s.bySession[v.session] >= hook.MaxSocketsSession:
 		return nil, hook.LimitSocketsSession.Errorf(hook.RateLimited, "Too many live views are open in this browser: close some tabs.")

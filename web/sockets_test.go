@@ -43,7 +43,7 @@ func TestSocketLimits(t *testing.T) {
 		}
 	}
 
-	s := newSockets(30)
+	s := newSockets(hook.MaxSockets, 30)
 	var release func()
 	for range hook.MaxSocketsSession {
 		release = register(s, viewer{session: "a"})
@@ -64,8 +64,8 @@ func TestSocketLimits(t *testing.T) {
 	release()
 	register(s, viewer{session: "c", addr: addr})
 
-	s = newSockets(1)
-	for range hook.MaxSockets {
+	s = newSockets(100, 1)
+	for range 100 {
 		release = register(s, viewer{})
 	}
 	refused("one more in all", s, viewer{}, hook.Unavailable)
@@ -80,7 +80,7 @@ func TestSocketLimits(t *testing.T) {
 }
 
 func TestSocketsEnd(t *testing.T) {
-	s := newSockets(10)
+	s := newSockets(hook.MaxSockets, 10)
 	var ended []string
 	mustRegister(t, s, viewer{session: "a1", user: 1}, "a1", &ended)
 	mustRegister(t, s, viewer{session: "a2", user: 1}, "a2", &ended)

@@ -6,8 +6,8 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
-// tries bounds the tests of targets and the dry runs that are under way: the one waits for somebody else's server, the
-// other reads many requests, and nobody needs several at once. The zero value is ready.
+// tries bounds the tests of targets, the dry runs and the counts of replays that are under way: the first wait for somebody
+// else's server, the others read many requests, and nobody needs several at once. The zero value is ready.
 type tries struct {
 	mu    sync.Mutex
 	users map[hook.ID]struct{}
@@ -18,10 +18,10 @@ func (t *tries) begin(user hook.ID) (done func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, busy := t.users[user]; busy {
-		return nil, hook.LimitTries.Errorf(hook.RateLimited, "A test or a dry run of yours is under way: wait until it is done.")
+		return nil, hook.LimitTries.Errorf(hook.RateLimited, "A test, a dry run or a count of yours is under way: wait until it is done.")
 	}
 	if len(t.users) >= hook.MaxTries {
-		return nil, hook.LimitTries.Errorf(hook.RateLimited, "%d tests and dry runs are under way on this server, and that is the most: try it "+
+		return nil, hook.LimitTries.Errorf(hook.RateLimited, "%d tests, dry runs and counts are under way on this server, and that is the most: try it "+
 			"again in a moment.", hook.MaxTries)
 	}
 	if t.users == nil {

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 		"static", "internal/hook", "internal/view", "internal/snippet", "internal/tally", "github.com/a-h/templ", "github.com/a-h/templ/runtime",
 	},
 	"internal/capture":  {"internal/store", "internal/live", "internal/hook", "internal/netid", "internal/filter", "internal/tally", "golang.org/x/time/rate"},
-	"internal/delivery": {"internal/store", "internal/egress", "internal/hook", "internal/filter", "internal/signing", "golang.org/x/time/rate"},
+	"internal/delivery": {"internal/store", "internal/egress", "internal/hook", "internal/filter", "internal/signing", "internal/tally", "golang.org/x/time/rate"},
 	"internal/store":    {"internal/hook", "internal/seal", "github.com/pressly/goose/v3", "modernc.org/sqlite"},
 	"internal/live":     {"internal/hook"},
 	"internal/view":     {"internal/hook"},

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -24,6 +26,22 @@ func newLogger(w io.Writer, c config.Config) *slog.Logger {
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: c.LogLevel, TimeFormat: time.TimeOnly, NoColor: colourless}))
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: c.LogLevel}))
+}
+
+// httpLog handles the lines of net/http's server. Most are about what strangers send; that connections cannot be accepted is the
+// operator's business, and net/http pauses between two such lines.
+type httpLog struct{ slog.Handler }
+
+func (h httpLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h httpLog) Handle(ctx context.Context, line slog.Record) error {
+	if strings.HasPrefix(line.Message, "http: Accept error") {
+		line.Level = slog.LevelWarn
+	}
+	if !h.Handler.Enabled(ctx, line.Level) {
+		return nil
+	}
+	return h.Handler.Handle(ctx, line)
 }
 
 func isTerminal(stream any) bool {

@@ -56,6 +56,7 @@ type server struct {
 	conns   *web.Conns
 	setup   *setupLink
 	tally   tally.Tally
+	files   descriptors
 }
 
 // serve runs the server until a signal or ctx ends it.
@@ -65,6 +66,10 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
+	}
+	files, err := openFiles()
+	if err != nil {
+		return err
 	}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("the data directory cannot be made: %w", err)
@@ -76,7 +81,11 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	defer unlock()
 	log.LogAttrs(ctx, slog.LevelInfo, "settings", c.LogAttrs()...)
 	warnOfProxy(log)
-	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub()}
+	if files.scarce() {
+		log.Warn("fewer connections and live views are taken than could be: raise the limit of open files",
+			"connections", files.conns, "live_views", files.sockets)
+	}
+	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub(), files: files}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -105,7 +114,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.guard = egress.New(egress.Options{Allow: c.AllowTargets})
+	s.guard = egress.New(egress.Options{Allow: c.AllowTargets, MaxIdle: s.files.idle})
 	if err := s.openAlerts(); err != nil {
 		return err
 	}
@@ -152,7 +161,7 @@ func (s *server) open(ctx context.Context) (err error) {
 		}
 	}()
 	s.worker = delivery.New(delivery.Options{
-		Store: s.store, Guard: s.guard, Version: version(), OnChange: s.alerts.Changed, Log: s.log,
+		Store: s.store, Guard: s.guard, Version: version(), OnChange: s.alerts.Changed, Tally: &s.tally, Log: s.log,
 	})
 	s.replays = delivery.NewReplays(s.store, s.log)
 	owner, err := s.firstUser(ctx)
@@ -173,7 +182,7 @@ func (s *server) open(ctx context.Context) (err error) {
 	options := web.Options{
 		Store: s.store, Hub: s.hub, Capture: s.capture, Site: site, Hasher: auth.NewHasher(), Limiter: auth.NewLimiter(),
 		CheckTarget: s.guard.Check, Try: s.worker.Try,
-		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
+		AuthNoneAnywhere: c.AuthNoneAnywhere, Keep: c.Keep, SessionMax: c.SessionMax, MaxSockets: s.files.sockets, MaxSocketsPerAddr: c.MaxSocketsPerAddr,
 		Version: version(), Tally: &s.tally, Log: s.log,
 	}
 	if c.AuthNone {
@@ -201,7 +210,7 @@ func (s *server) openAlerts() (err error) {
 
 // run serves until a signal, then drains.
 func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
-	s.conns = &web.Conns{PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
+	s.conns = &web.Conns{Max: s.files.conns, PerAddr: s.config.MaxConnsPerAddr, Trusted: s.config.TrustedProxies, Tally: &s.tally}
 	s.http = &http.Server{
 		Handler:                      s.web,
 		ReadHeaderTimeout:            hook.HeaderTimeout,
@@ -211,7 +220,7 @@ func (s *server) run(ctx context.Context, listener net.Listener) (err error) {
 		MaxHeaderBytes:               hook.MaxHeaderBytes,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is for us to refuse
 		ConnState:                    s.conns.StateChanged,
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ErrorLog:                     slog.NewLogLogger(httpLog{s.log.Handler()}, slog.LevelDebug),
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 6)

@@ -45,7 +45,7 @@ func TestWaitingForJQ(t *testing.T) {
 	w.filters.running = parallelFilters // nothing else gets a turn
 	w.Notify([]hook.ID{sub.ID})
 	w.turn(t.Context())
-	if q := w.queues[sub.ID]; len(q.ready) == 0 || !q.deciding || w.sending != 0 || w.bytes != 0 {
-		t.Errorf("%d are leased, %d are under way with %d bytes", len(q.ready), w.sending, w.bytes)
+	if q := w.queues[sub.ID]; len(q.ready) == 0 || !q.deciding || w.room.sending != 0 || w.room.bytes != 0 {
+		t.Errorf("%d are leased, %d are under way with %d bytes", len(q.ready), w.room.sending, w.room.bytes)
 	}
 }

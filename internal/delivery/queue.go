@@ -48,8 +48,9 @@ type queue struct {
 	from    store.Position // where to go on claiming; the head again after headEvery
 	headAt  time.Time      // when that was done last
 	turn    store.ProbeTurn
-	blocked bool // among Worker.blocked
-	waits   bool // a timer runs for the rate
+	rest    time.Time // nothing is sent until then, after a fault of ours
+	blocked bool      // among Worker.blocked
+	waits   bool      // a timer runs for the rate
 
 	deciding bool // among those that wait for their filter, or it is being decided
 }
@@ -141,8 +142,12 @@ func (q *queue) limit() int {
 	return q.sub.Concurrency
 }
 
-// pause returns how long the rate asks to wait before the next attempt; 0 takes that attempt out of the rate.
+// pause returns how long to wait before the next attempt, after a fault of ours or for the rate; 0 takes that attempt out of the
+// rate.
 func (q *queue) pause() time.Duration {
+	if rest := time.Until(q.rest); rest > 0 {
+		return rest
+	}
 	if q.limiter == nil {
 		return 0
 	}
@@ -154,6 +159,9 @@ func (q *queue) pause() time.Duration {
 	}
 	return wait
 }
+
+// wants reports whether there is an attempt to make that the queue's own limits allow.
+func (q *queue) wants() bool { return len(q.ready) > 0 && q.sending < q.limit() }
 
 func (q *queue) take() store.Claim {
 	c := q.ready[0]
@@ -208,6 +216,8 @@ func (q *queue) nextLook() time.Time {
 	switch {
 	case q.held():
 		return time.Time{}
+	case q.rest.After(now):
+		return q.rest.Round(0)
 	case q.id != 0 && q.sub.Health.QuietUntil.After(now):
 		return q.sub.Health.QuietUntil.Round(0)
 	case q.down() && q.look:
@@ -240,7 +250,7 @@ func (q *queue) want(now time.Time) *want {
 	if !q.next.IsZero() && !now.Before(q.next) {
 		q.look, q.next = true, time.Time{}
 	}
-	if q.held() || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
+	if q.held() || q.rest.After(now) || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
 		return nil
 	}
 	w := &want{queue: q, ask: store.Queue{Subscription: q.id, Now: now}, turn: q.turn}

@@ -17,9 +17,10 @@ import (
 func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) (r store.Result) {
 	began := time.Now()
 	defer w.recovered(&c, func(mistake hook.Next) { r = store.Result{Claim: c, Next: mistake} })
+	probe := sub != nil && sub.Health.Down() && !sub.SendsAnyway(&c.Delivery)
 	request, edit, why := w.load(ctx, &c)
 	if why != nil {
-		return store.Result{Claim: c, Next: *why}
+		return store.Result{Claim: c, Next: *why, Probe: probe && !why.State.Finished()}
 	}
 	m := message{
 		delivery: &c.Delivery, request: request, edit: edit, number: c.AttemptCount + 1, at: began, version: w.Version,
@@ -34,8 +35,10 @@ func (w *Worker) attempt(ctx context.Context, sub *subscription, c store.Claim) 
 		}
 		m.signing = as.Signing
 	}
-	probe := sub != nil && sub.Health.Down() && !sub.SendsAnyway(&c.Delivery)
 	a, err := w.send(ctx, &m)
+	if failure, ok := errors.AsType[*egress.Error](err); ok && failure.Ours() {
+		return store.Result{Claim: c, Probe: probe, Next: *w.later("this server could not open a connection: "+failure.Message, err)}
+	}
 	a.DeliveryID, a.Number, a.Trigger, a.By = c.ID, m.number, triggerOf(&c, probe), c.By
 	if c.AttemptCount > 0 {
 		a.By = ""
@@ -66,7 +69,7 @@ func triggerOf(c *store.Claim, probe bool) hook.Trigger {
 func (w *Worker) load(ctx context.Context, c *store.Claim) (*hook.Request, *hook.Edit, *hook.Next) {
 	request, err := w.recent.get(c.RequestID), error(nil)
 	if request == nil {
-		request, err = w.Store.Request(ctx, hook.System, c.RequestID)
+		request, err = w.Store.RequestToSend(ctx, c.RequestID)
 	}
 	var edit *hook.Edit
 	if err == nil && c.Edited {
@@ -77,9 +80,11 @@ func (w *Worker) load(ctx context.Context, c *store.Claim) (*hook.Request, *hook
 		return nil, nil, &hook.Next{State: hook.Cancelled, Reason: "the request was deleted"}
 	case err != nil && ctx.Err() != nil:
 		return nil, nil, &hook.Next{State: c.State, Reason: c.Reason, At: c.NextAt}
-	case err != nil:
-		w.Log.Error("a request cannot be read", "request", c.RequestID.Text(hook.RequestPrefix), "error", err)
+	case errors.Is(err, store.ErrDamaged):
+		w.Log.Error("a request is damaged", "request", c.RequestID.Text(hook.RequestPrefix), "error", err)
 		return nil, nil, &hook.Next{State: hook.Failed, Reason: "the request cannot be read: " + err.Error()}
+	case err != nil:
+		return nil, nil, w.later("the request could not be read", err)
 	case request.Truncated && !c.Edited:
 		return nil, nil, &hook.Next{State: hook.Failed, Reason: "the body was over the limit and was not kept"}
 	}

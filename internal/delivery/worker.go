@@ -6,9 +6,12 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/hookkeeper/hookkeeper/internal/egress"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 const (
@@ -25,6 +28,7 @@ type Options struct {
 	Version string // of Hookkeeper, for the User-Agent
 	// OnChange tells that subscriptions went down, recovered or were disabled. It must not block; may be nil.
 	OnChange func([]store.Changed)
+	Tally    *tally.Tally // counts what is put off; may be nil
 	Log      *slog.Logger
 }
 
@@ -33,16 +37,16 @@ type Worker struct {
 	Options
 	wake   chan struct{}
 	recent recent
+	told   rate.Sometimes // when deliveries are put off
 
 	mu       sync.Mutex
 	queues   map[hook.ID]*queue
 	woken    map[hook.ID]struct{} // queues to look at
 	results  []store.Result       // not stored yet
 	release  []store.Claim        // to be given back unsent
-	blocked  []*queue             // had something to send when too much was under way
+	room     room
+	blocked  []*queue // had something to send when there was no room, in the order of their turns
 	filters  filterTurns
-	sending  int
-	bytes    int64 // of the bodies being sent
 	stopping bool
 	rested   chan struct{} // gets a value when stopping and nothing is under way
 
@@ -53,7 +57,7 @@ type Worker struct {
 // New returns a worker that does nothing until Run.
 func New(o Options) *Worker {
 	w := &Worker{
-		Options: o, wake: make(chan struct{}, 1), rested: make(chan struct{}, 1),
+		Options: o, wake: make(chan struct{}, 1), rested: make(chan struct{}, 1), told: rate.Sometimes{Interval: oursTold},
 		queues: map[hook.ID]*queue{}, woken: map[hook.ID]struct{}{}, filters: filterTurns{waiting: map[hook.ID][]*queue{}},
 	}
 	w.sendCtx, w.cancel = context.WithCancel(context.Background())
@@ -262,36 +266,72 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 	if len(w.release) > 0 {
 		return time.Now()
 	}
+	if soon := time.Now().Add(retryStore); w.Store.Broken() && (next.IsZero() || soon.Before(next)) {
+		return soon
+	}
 	return next
 }
 
 // pump starts as many attempts of a queue as may be under way.
 func (w *Worker) pump(q *queue) {
-	for !w.stopping && len(q.ready) > 0 && q.sending < q.limit() {
-		if q.undecided() {
-			w.filters.add(q)
-			w.startFilters()
-			return
+	for more := true; more; {
+		more = w.start(q)
+	}
+}
+
+// start makes the next attempt of a queue, if one more may be under way, or notes what it waits for.
+func (w *Worker) start(q *queue) bool {
+	if w.stopping || !q.wants() || w.Store.Broken() { // what came of it could not be kept, and would pile up
+		return false
+	}
+	if q.undecided() {
+		w.filters.add(q)
+		w.startFilters()
+		return false
+	}
+	if !w.room.has(&q.ready[0]) {
+		w.block(q)
+		return false
+	}
+	if wait := q.pause(); wait > 0 {
+		if !q.waits {
+			q.waits = true
+			time.AfterFunc(wait, func() { w.resume(q) })
 		}
-		size := q.ready[0].BodySize
-		if w.sending >= hook.MaxSending || w.sending > 0 && w.bytes+size > hook.MaxSendingBytes {
-			if !q.blocked {
-				q.blocked = true
-				w.blocked = append(w.blocked, q)
-			}
-			return
+		return false
+	}
+	c := q.take()
+	w.room.take(&c)
+	go w.deliver(q, c, q.sub)
+	return true
+}
+
+// block puts a queue behind those that wait for room.
+func (w *Worker) block(q *queue) {
+	if !q.blocked {
+		q.blocked = true
+		w.blocked = append(w.blocked, q)
+	}
+}
+
+// serve lets the queues that wait for room start one attempt each, in turn, until there is none. Those that there was none for
+// stay in front of those that were served.
+func (w *Worker) serve() {
+	var passed []*queue
+	for len(w.blocked) > 0 && !w.room.full() {
+		q := w.blocked[0]
+		w.blocked = w.blocked[1:]
+		if q.wants() && !w.room.has(&q.ready[0]) {
+			passed = append(passed, q)
+			continue
 		}
-		if wait := q.pause(); wait > 0 {
-			if !q.waits {
-				q.waits = true
-				time.AfterFunc(wait, func() { w.resume(q) })
-			}
-			return
+		q.blocked = false
+		if w.start(q) {
+			w.block(q)
 		}
-		c := q.take()
-		w.sending++
-		w.bytes += size
-		go w.deliver(q, c, q.sub)
+	}
+	if len(passed) > 0 {
+		w.blocked = append(passed, w.blocked...)
 	}
 }
 
@@ -314,28 +354,26 @@ func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
 	}
 	w.mu.Lock()
 	q.sending--
-	w.sending--
-	w.bytes -= c.BodySize
-	if begun {
-		w.results = append(w.results, result)
-	} else {
+	w.room.giveBack(&c)
+	switch {
+	case !begun:
 		w.release = append(w.release, c)
 		q.look = true
+	case putOff(&result):
+		q.rest = time.Now().Add(oursRest)
+		fallthrough
+	default:
+		w.results = append(w.results, result)
 	}
+	w.serve() // those that have waited come before the queue that has just had its turn
 	w.pump(q)
-	blocked := w.blocked
-	w.blocked = nil
-	for _, other := range blocked {
-		other.blocked = false
-		w.pump(other)
-	}
 	w.tellRested()
 	w.mu.Unlock()
 	w.signal()
 }
 
 // busy reports whether something is under way.
-func (w *Worker) busy() bool { return w.sending+w.filters.running > 0 }
+func (w *Worker) busy() bool { return w.room.sending+w.filters.running > 0 }
 
 // tellRested tells stop when nothing is under way any more.
 func (w *Worker) tellRested() {

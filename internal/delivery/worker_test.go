@@ -18,6 +18,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // house is a store with a worker on it.
@@ -30,6 +31,7 @@ type house struct {
 	changes chan store.Changed
 	news    chan hook.DeliveryNews
 	replays atomic.Pointer[delivery.Replays]
+	tally   tally.Tally
 	stop    func() // ends the worker and waits for it
 }
 
@@ -67,7 +69,7 @@ func openHouse(t testing.TB, opts store.Options) *house {
 		t.Cleanup(func() { storetest.WantSound(t, h.store) })
 	}
 	worker = delivery.New(delivery.Options{
-		Store: h.store, Guard: newGuard(t, "127.0.0.1"), Version: "1.2.3", Log: slog.New(slog.DiscardHandler),
+		Store: h.store, Guard: newGuard(t, "127.0.0.1"), Version: "1.2.3", Tally: &h.tally, Log: slog.New(slog.DiscardHandler),
 		OnChange: func(all []store.Changed) {
 			for _, c := range all {
 				h.changes <- c

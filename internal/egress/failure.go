@@ -40,6 +40,32 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap returns the cause, context.Canceled for instance. Its text is not for people.
 func (e *Error) Unwrap() error { return e.err }
 
+// Ours reports whether there was no connection for want of something that this machine lacks: descriptors, buffers, memory or
+// local ports. The target has nothing to do with that.
+func (e *Error) Ours() bool {
+	if e.Phase != PhaseDNS && e.Phase != PhaseConnect {
+		return false
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](e.err)
+	for _, number := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(e.err, number) || isDNS && strings.HasSuffix(dns.Err, number.Error()) { // net keeps only the text of that
+			return true
+		}
+	}
+	return errors.Is(e.err, syscall.EADDRNOTAVAIL) && isIPv4(e.err)
+}
+
+// isIPv4 reports whether err is about connecting to an IPv4 address. Where there is no IPv6, some systems say of all its
+// addresses what they say of IPv4 when the ports are used up.
+func isIPv4(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok {
+		return false
+	}
+	addr, ok := op.Addr.(*net.TCPAddr)
+	return ok && addr.IP.To4() != nil
+}
+
 func lookupFailure(err error, timeout time.Duration) error {
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	switch {

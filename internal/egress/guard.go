@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -14,14 +15,17 @@ const (
 	connectTimeout   = 5 * time.Second // name lookup and connecting together
 	handshakeTimeout = 5 * time.Second // of TLS
 
-	maxIdle     = 2048 // connections kept open, to all targets
 	idleTimeout = 60 * time.Second
 )
+
+// MaxIdle is how many connections are kept open, to all targets, unless Options say otherwise.
+const MaxIdle = 2048
 
 // Options are the parts of a Guard that its maker decides.
 type Options struct {
 	Allow    AllowList
 	Resolver *net.Resolver  // nil: Go's own, which takes only the usual spelling of addresses
+	MaxIdle  int            // 0: MaxIdle
 	RootCAs  *x509.CertPool // nil: the system's; something else in tests only
 }
 
@@ -56,7 +60,7 @@ func New(o Options) *Guard {
 		Protocols:              protocols,
 		DisableCompression:     true, // neither ask for it nor undo it
 		MaxResponseHeaderBytes: hook.MaxTargetAnswerHeaders,
-		MaxIdleConns:           maxIdle,
+		MaxIdleConns:           cmp.Or(o.MaxIdle, MaxIdle),
 		MaxIdleConnsPerHost:    hook.MaxConcurrency,
 		IdleConnTimeout:        idleTimeout,
 	}

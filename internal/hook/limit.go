@@ -51,6 +51,9 @@ const (
 	LimitSlowViewer
 	LimitChattyViewer
 
+	// Deliveries.
+	LimitOurs
+
 	// Pages and the API.
 	LimitLogins
 	LimitWrongTokens
@@ -83,6 +86,7 @@ const (
 	conns    = "Connections"
 	views    = "Live views"
 	pages    = "Pages and API"
+	sending  = "Deliveries"
 )
 
 var met = [Limits]Met{
@@ -120,6 +124,8 @@ var met = [Limits]Met{
 	LimitSocketsAddr:    {views, http.StatusTooManyRequests, "too many are open from one address"},
 	LimitSlowViewer:     {views, 0, "closed: the page did not read, and comes back"},
 	LimitChattyViewer:   {views, 0, "closed: the page said too much"},
+
+	LimitOurs: {sending, 0, "put off: a file that could not be read, or no descriptor, port or memory; the log has it"},
 
 	LimitLogins:        {pages, http.StatusTooManyRequests, "too many wrong passwords"},
 	LimitWrongTokens:   {pages, http.StatusTooManyRequests, "too many wrong tokens"},

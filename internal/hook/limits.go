@@ -77,7 +77,7 @@ const (
 	MaxRetryAfter          = time.Hour
 	FirstAttemptsKept      = 10 // of a delivery
 	LastAttemptsKept       = 40
-	MaxSending             = 2048      // attempts under way, of all subscriptions
+	MaxSending             = 2048      // attempts under way, of all subscriptions; one capture URL leaves as many free as it has
 	MaxSendingBytes        = 128 << 20 // bodies of those
 	MaxAnswersShown        = 20        // of one resend, side by side
 	MaxAnswerShown         = 4 << 10   // bytes of the headers, and of the body, of each; of older attempts too
@@ -111,6 +111,8 @@ const (
 	MaxPageSegments    = 20_000    // stretches of text of strangers on one page, marked ones are elements
 	MaxPageText        = 512 << 10 // bytes of it
 	MaxSockets         = 10_000
+	MinDescriptors     = 4096 // files and connections that the process must be allowed to open
+	DescriptorsKept    = 64   // of those, for the database and what else is needed
 	MaxSocketsSession  = 20
 	DefaultConnsPerIP  = 2000
 	DefaultSocksPerIP  = 2000

@@ -170,7 +170,7 @@ func (s *Store) discardedUpTo(subscription hook.ID) hook.ID {
 // DueByHand returns the deliveries of a queue that somebody asked for and that have not been tried: see
 // hook.SubscriptionStatus.SendsAnyway.
 func (s *Store) DueByHand(ctx context.Context, q Queue) (claims []Claim, err error) {
-	found, err := queryAll(ctx, s.read, scanClaim, "SELECT "+claimColumns+` FROM deliveries d WHERE d.subscription_id = $1 AND d.id > $2
+	found, err := queryAll(ctx, s.work, scanClaim, "SELECT "+claimColumns+` FROM deliveries d WHERE d.subscription_id = $1 AND d.id > $2
 		AND d.state = 0 AND d.origin = 3 AND d.replay_id = 0 AND d.attempt_count = 0 ORDER BY d.id LIMIT $3`,
 		q.Subscription, s.discardedUpTo(q.Subscription), q.Limit+len(q.Skip))
 	for _, c := range found {
@@ -200,10 +200,10 @@ func (s *Store) NextProbe(ctx context.Context, subscription hook.ID, turn ProbeT
 		}
 	}
 	discarded := s.discardedUpTo(subscription)
-	found, err := queryAll(ctx, s.read, scanClaim, query, subscription, due, id, discarded)
+	found, err := queryAll(ctx, s.work, scanClaim, query, subscription, due, id, discarded)
 	if err == nil && len(found) == 0 { // everything has had its turn: again from the oldest
 		turn = ProbeTurn{}
-		found, err = queryAll(ctx, s.read, scanClaim, oldestBehind, subscription, 0, 0, discarded)
+		found, err = queryAll(ctx, s.work, scanClaim, oldestBehind, subscription, 0, 0, discarded)
 	}
 	if err != nil || len(found) == 0 {
 		return nil, ProbeTurn{}, err
@@ -227,7 +227,7 @@ const (
 
 // nextDue returns when the first delivery behind now is due, zero when there is none.
 func (s *Store) nextDue(ctx context.Context, subscription hook.ID, now int64) (time.Time, error) {
-	due, err := queryAll(ctx, s.read, func(row scanner) (due int64, err error) { return due, row.Scan(&due) },
+	due, err := queryAll(ctx, s.work, func(row scanner) (due int64, err error) { return due, row.Scan(&due) },
 		`SELECT due_at FROM deliveries WHERE subscription_id = $1 AND state < 2 AND due_at > $2 ORDER BY due_at LIMIT 1`,
 		subscription, now)
 	if err != nil || len(due) == 0 {

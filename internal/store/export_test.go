@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -32,19 +33,22 @@ func (s *Store) PruneOnce(ctx context.Context, captureURL hook.ID) (more bool, e
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }
 
-// HoldReaders lets every query but the writer's wait until release is called.
-func (s *Store) HoldReaders(ctx context.Context) (release func()) {
+// HoldReaders takes every connection for reading but those of the worker, until release.
+func (s *Store) HoldReaders(ctx context.Context) (release func() error, err error) {
 	var held []*sql.Conn
 	for range readers {
-		if conn, err := s.read.Conn(ctx); err == nil {
-			held = append(held, conn)
+		conn, err := s.read.Conn(ctx)
+		if err != nil {
+			return nil, err
 		}
+		held = append(held, conn)
 	}
-	return func() {
+	return func() (err error) {
 		for _, conn := range held {
-			_ = conn.Close()
+			err = errors.Join(err, conn.Close())
 		}
-	}
+		return err
+	}, nil
 }
 
 // DropReaders makes every query but the writer's open the file anew.

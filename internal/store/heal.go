@@ -175,6 +175,13 @@ func (s *Store) degraded() (string, hook.Limit) {
 	return s.disk.message(), hook.LimitDisk
 }
 
+// Broken reports whether nothing at all can be written, what deliveries came to included. When the disk is merely down to its
+// reserve they can, and make room by it.
+func (s *Store) Broken() bool {
+	p := s.health.Load()
+	return p != nil && *p != ""
+}
+
 // Ready returns nil when a capture would be stored now: the disk has room and a commit goes through.
 func (s *Store) Ready(ctx context.Context) error {
 	if message := s.Degraded(); message != "" {

@@ -118,8 +118,9 @@ func TestServerNoticesCommandsBesideLongWork(t *testing.T) {
 	beside(t, func(t *testing.T, server, command *store.Store, _ *notices) {
 		inBackground(t, server)
 		time.Sleep(3 * time.Second)
-		release := server.HoldReaders(t.Context())
-		defer release()
+		release, err := server.HoldReaders(t.Context())
+		must(t, err)
+		defer func() { must(t, release()) }()
 		time.Sleep(3 * time.Second)
 		u := storetest.CaptureURL(t, command)
 		time.Sleep(2 * time.Second)

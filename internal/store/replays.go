@@ -84,7 +84,7 @@ func (s *Store) RunningReplays(ctx context.Context) ([]hook.Replay, error) {
 
 // EachReplayable calls f with the requests of a replay behind its cursor, oldest first and at most limit of them, until f
 // returns false. It does not look at the filter.
-func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(*hook.Request) bool) error {
+func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(*hook.Request) bool) (err error) {
 	u, err := s.visible(hook.System, r.CaptureURLID)
 	if err != nil {
 		return err
@@ -93,8 +93,8 @@ func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f
 	if !r.Until.IsZero() {
 		until = micros(r.Until)
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
+	ctx, done := limited(ctx, &err)
+	defer done()
 	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+` FROM requests
 		WHERE capture_url_id = $1 AND id > $2 AND id <= $3 AND received_at >= $4 AND received_at < $5 ORDER BY id LIMIT $6`,
 		r.CaptureURLID, max(r.Cursor, u.clearedUpTo()), r.UpTo, micros(r.Since), until, limit)

@@ -40,6 +40,9 @@ func scanSummary(row scanner) (r hook.Summary, err error) {
 	return r, err
 }
 
+// ErrDamaged is the error of a request that was read, but is not the one that was stored. It stays so.
+var ErrDamaged = errors.New("the stored request is damaged")
+
 func scanRequest(row scanner) (*hook.Request, error) {
 	r := &hook.Request{}
 	dest, finish := summaryDest(&r.Summary)
@@ -53,10 +56,10 @@ func scanRequest(row scanner) (*hook.Request, error) {
 	r.Headers, err1 = decodeHeaders(headers)
 	r.Trailers, err2 = decodeHeaders(trailers)
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("request %s: %w", r.ID.Text(hook.RequestPrefix), err)
+		return nil, fmt.Errorf("request %s: %w: %w", r.ID.Text(hook.RequestPrefix), ErrDamaged, err)
 	}
 	if sha256.Sum256(r.Body) != r.BodySHA256 {
-		return nil, fmt.Errorf("request %s: the body on disk is not the one that was stored", r.ID.Text(hook.RequestPrefix))
+		return nil, fmt.Errorf("request %s: %w: the body on disk is not the one that was stored", r.ID.Text(hook.RequestPrefix), ErrDamaged)
 	}
 	return r, nil
 }
@@ -92,7 +95,17 @@ const requestQuery = "SELECT " + requestColumns + " FROM requests WHERE id = $1"
 
 // Request returns one request, whole.
 func (s *Store) Request(ctx context.Context, actor hook.Actor, id hook.ID) (*hook.Request, error) {
-	found, err := queryAll(ctx, s.often.request, scanRequest, "", id)
+	return s.request(ctx, s.often.request, actor, id)
+}
+
+// RequestToSend is Request for the worker, who does not wait behind those who read pages. The error is ErrDamaged when what is on
+// disk is not what was stored; others may have passed the next time.
+func (s *Store) RequestToSend(ctx context.Context, id hook.ID) (*hook.Request, error) {
+	return s.request(ctx, s.often.toSend, hook.System, id)
+}
+
+func (s *Store) request(ctx context.Context, from prepared, actor hook.Actor, id hook.ID) (*hook.Request, error) {
+	found, err := queryAll(ctx, from, scanRequest, "", id)
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +133,13 @@ func (s *Store) Summary(ctx context.Context, actor hook.Actor, id hook.ID) (hook
 
 // EachRequest calls f with the newest requests of a capture URL, newest first, at most limit of them, until f returns an
 // error, which is handed on.
-func (s *Store) EachRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID, limit int, f func(*hook.Request) error) error {
+func (s *Store) EachRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID, limit int, f func(*hook.Request) error) (err error) {
 	u, err := s.visible(actor, captureURL)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
+	ctx, done := limited(ctx, &err)
+	defer done()
 	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+" FROM requests WHERE capture_url_id = $1 AND id > $2 ORDER BY id DESC LIMIT $3",
 		captureURL, u.clearedUpTo(), limit)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	readers     = 4
+	readers     = 6               // for pages and the API; dry runs and a replay may keep some of them busy for long
+	workReaders = 2               // for the deliveries alone: however much is read elsewhere, they find what they are to send
 	readTimeout = 5 * time.Second // of one query: a reader that stays longer keeps the WAL from being reused
 )
 
@@ -63,6 +64,7 @@ type Store struct {
 	opts   Options
 	log    *slog.Logger
 	read   *sql.DB
+	work   *sql.DB // read by the worker only
 	often  preparedReads
 	writer *writer
 	urls   index
@@ -104,27 +106,47 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err
 	}
-	if s.read, err = sql.Open("sqlite", readerDSN(opts.Path)); err != nil {
+	if err := s.openReaders(ctx); err != nil {
 		return nil, errors.Join(err, s.writer.close())
-	}
-	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
-	err = s.often.prepare(ctx, s.read)
-	if err == nil {
-		err = s.loadCaptureURLs(ctx, s.read)
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.writer.close(), s.read.Close())
 	}
 	s.writer.start()
 	return s, nil
 }
 
+func (s *Store) openReaders(ctx context.Context) (err error) {
+	if s.read, err = openReader(s.opts.Path, readers); err != nil {
+		return err
+	}
+	if s.work, err = openReader(s.opts.Path, workReaders); err != nil {
+		return errors.Join(err, s.read.Close())
+	}
+	err = s.often.prepare(ctx, s)
+	if err == nil {
+		err = s.loadCaptureURLs(ctx, s.read)
+	}
+	if err != nil {
+		return errors.Join(err, s.closeReaders())
+	}
+	return nil
+}
+
+func openReader(path string, connections int) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", readerDSN(path))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+func (s *Store) closeReaders() error { return errors.Join(s.read.Close(), s.work.Close()) }
+
 // Close commits what was handed in before, ends the writer and closes the database. Captures that come later are
 // Unavailable.
 func (s *Store) Close() error {
 	s.writer.stop()
-	return errors.Join(s.read.Close(), s.writer.close()) // the last one to close moves the log into the database
+	return errors.Join(s.closeReaders(), s.writer.close()) // the last one to close moves the log into the database
 }
 
 // do runs f in a write transaction of its own, and after once it is on disk, before anything else is written.
@@ -177,28 +199,31 @@ func (p prepared) QueryContext(ctx context.Context, _ string, args ...any) (*sql
 }
 
 // preparedReads are asked for every delivery, where parsing them would take as long as running them.
-type preparedReads struct{ due, request prepared }
+type preparedReads struct{ due, toSend, request prepared }
 
-func (p *preparedReads) prepare(ctx context.Context, db *sql.DB) error {
-	for query, stmt := range map[string]*prepared{dueQuery: &p.due, requestQuery: &p.request} {
+func (p *preparedReads) prepare(ctx context.Context, s *Store) error {
+	for _, read := range []struct {
+		db    *sql.DB
+		query string
+		stmt  *prepared
+	}{{s.work, dueQuery, &p.due}, {s.work, requestQuery, &p.toSend}, {s.read, requestQuery, &p.request}} {
 		var err error
-		if stmt.stmt, err = db.PrepareContext(ctx, query); err != nil {
-			return fmt.Errorf("%s: %w", query, err)
+		if read.stmt.stmt, err = read.db.PrepareContext(ctx, read.query); err != nil {
+			return fmt.Errorf("%s: %w", read.query, err)
 		}
 	}
 	return nil
 }
 
 // queryAll collects the rows of a query.
-func queryAll[T any](ctx context.Context, db querier, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
+func queryAll[T any](ctx context.Context, db querier, scan func(scanner) (T, error), query string, args ...any) (items []T, err error) {
+	ctx, done := limited(ctx, &err)
+	defer done()
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []T
 	for rows.Next() {
 		item, err := scan(rows)
 		if err != nil {
@@ -210,14 +235,27 @@ func queryAll[T any](ctx context.Context, db querier, scan func(scanner) (T, err
 }
 
 // queryOne returns the only row of a query; NotFound with the noun when there is none.
-func queryOne[T any](ctx context.Context, db *sql.DB, noun string, scan func(scanner) (T, error), query string, args ...any) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	item, err := scan(db.QueryRowContext(ctx, query, args...))
+func queryOne[T any](ctx context.Context, db *sql.DB, noun string, scan func(scanner) (T, error), query string, args ...any) (item T, err error) {
+	ctx, done := limited(ctx, &err)
+	defer done()
+	item, err = scan(db.QueryRowContext(ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return item, notFound(noun)
 	}
 	return item, err
+}
+
+// limited gives a read its time, the wait for a connection included. done turns the end of it into Unavailable.
+func limited(ctx context.Context, err *error) (reading context.Context, done func()) {
+	reading, cancel := context.WithTimeout(ctx, readTimeout)
+	return reading, func() {
+		if *err != nil && errors.Is(reading.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+			*err = &hook.Error{
+				Kind: hook.Unavailable, Message: "Reading the database took too long, because much is being read now. Try again in some seconds.", Err: *err,
+			}
+		}
+		cancel()
+	}
 }
 
 func notFound(noun string) error {
