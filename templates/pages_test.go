@@ -112,6 +112,7 @@ func pages() map[string]templ.Component {
 		"inspector, request gone":  InspectorPage(p, Inspector{URL: sampleURL(), Gone: true}),
 		"not found":                ErrorPage(visitor, Problem{Status: 404, Title: "Not Found", Detail: "There is nothing."}),
 		"internal error":           ErrorPage(troubled, Problem{Status: 500, Title: "Internal Server Error", Detail: "Internal error.", RequestID: "ABC", Retry: time.Minute}),
+		"server":                   Server(p, ServerView{Version: "v1", Started: now, Degraded: "The disk is full.", Warning: "The log is large."}),
 		"misdirected":              Misdirected(visitor, "evil.example"),
 		"misdirected, no host":     Misdirected(visitor, ""),
 		"API":                      APIDocs(p, sampleOperations()),
@@ -196,6 +197,16 @@ func TestPages(t *testing.T) {
 }
 
 // checkPolicy finds what the Content-Security-Policy would refuse.
+// TestServerWarns: what may come to refused requests is on the page about the server.
+func TestServerWarns(t *testing.T) {
+	for warning, want := range map[string]int{"The log is large.": 1, "": 0} {
+		notices := parse(t, Server(sub(), ServerView{Started: now, Warning: warning})).All("main [role=alert]")
+		if len(notices) != want || want == 1 && !strings.Contains(notices[0].Text(), warning) {
+			t.Errorf("%q: %d notices", warning, len(notices))
+		}
+	}
+}
+
 func checkPolicy(t *testing.T, d htmltest.Document) {
 	t.Helper()
 	for _, e := range d.Elements() {

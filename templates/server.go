@@ -11,6 +11,7 @@ type ServerView struct {
 	Version  string
 	Started  time.Time
 	Degraded string // why requests cannot be stored, "" when they can
+	Warning  string // what may come to that, "" when nothing
 	Memory   int64
 	Sockets  int // live views that are open
 	Database int64

@@ -16,7 +16,7 @@ func (s *Server) serverPage(w http.ResponseWriter, r *http.Request) error {
 	page := s.page(r, "Server")
 	page.Crumbs = []templates.Crumb{{Name: "Settings", Path: "/settings"}, {Name: "Server"}}
 	return s.render(w, r, http.StatusOK, templates.Server(page, templates.ServerView{
-		Version: s.Version, Started: s.started, Degraded: s.Store.Degraded(), Memory: memory(), Sockets: s.sockets.count(),
+		Version: s.Version, Started: s.started, Degraded: s.Store.Degraded(), Warning: s.Store.Warning(), Memory: memory(), Sockets: s.sockets.count(),
 		Database: usage.Database, WAL: usage.WAL, Unused: usage.Unused, Free: usage.Volume.Free, Volume: usage.Volume.Size,
 		Reserve: usage.Volume.Reserve, Requests: usage.Requests, Waiting: usage.Waiting, Refused: s.Tally.Rows(),
 	}))

@@ -147,6 +147,7 @@ func (s *server) open(ctx context.Context) (err error) {
 				s.web.CheckSockets(context.Background())
 			}
 		},
+		OnWarning: s.alerts.Warn,
 		OnDegraded: func(message string) {
 			s.hub.Broadcast(&live.Batch{Degraded: &message})
 			s.alarm.set(message)

@@ -32,6 +32,7 @@ const (
 	LimitBacklog
 	LimitDisk
 	LimitUnwritable
+	LimitLog
 	LimitDraining
 	LimitHops
 	LimitDelays
@@ -107,6 +108,7 @@ var met = [Limits]Met{
 	LimitBacklog:       {captures, http.StatusServiceUnavailable, "too many requests wait for the disk"},
 	LimitDisk:          {captures, http.StatusServiceUnavailable, "free space below the reserve"},
 	LimitUnwritable:    {captures, http.StatusServiceUnavailable, "the database cannot be written: the log has it"},
+	LimitLog:           {captures, http.StatusServiceUnavailable, "the write-ahead log is over its limit: another process reads the database for long"},
 	LimitDraining:      {captures, http.StatusServiceUnavailable, "the server is stopping"},
 	LimitHops:          {captures, http.StatusLoopDetected, "passed on in a circle"},
 	LimitDelays:        {captures, 0, "stored, and answered without the delay: too many answers wait"},

@@ -46,6 +46,8 @@ const (
 	DefaultKeepBytes = 1 << 30
 	RefusalPause     = 100 * time.Millisecond // before a 429 of a capture URL's rate
 	RateBurst        = 4 * time.Second        // of a capture URL's rate, that may come at once
+	WarnLog          = 128 << 20              // bytes of the write-ahead log from which on a warning is given
+	MaxLog           = 1 << 30                // and from which on captures are refused
 
 	// Subscriptions and deliveries.
 	MaxSubscriptions       = 200 // of one capture URL

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 )
 
@@ -38,30 +39,15 @@ func (s *Store) checkUnlessClean(ctx context.Context) (sound bool, err error) {
 		return clean, err
 	}
 	s.log.Info("the last stop was not a clean one: checking the database beside the work")
-	found, err := quickCheck(ctx, s.read)
+	found, err := s.checker().pages(ctx, "quick_check")
 	switch {
-	case Damaged(err) || err == nil && found != "ok":
-		s.setDamaged(found, err)
+	case Damaged(err) || len(found) > 0:
+		s.setDamaged(strings.Join(found, "; "), err)
 		return false, nil
 	case err == nil:
 		s.log.Info("the database is sound")
 	}
 	return err == nil, err
-}
-
-// quickCheck reads all pages and returns "ok", or the first thing that is wrong.
-func quickCheck(ctx context.Context, db querier) (found string, err error) {
-	rows, err := db.QueryContext(ctx, "PRAGMA quick_check(1)")
-	if err != nil {
-		return "", err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(&found); err != nil {
-			return "", err
-		}
-	}
-	return found, rows.Err()
 }
 
 // sleep returns after a pause, or when ctx ends.

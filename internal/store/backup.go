@@ -156,9 +156,9 @@ func verifyCopy(ctx context.Context, db *sql.DB) (b Backup, err error) {
 	if newest, err = newestSchema(); err != nil {
 		return b, err
 	}
-	check := checker{db}.all
+	check := checker{db: db}.all
 	if version != newest {
-		check = checker{db}.checkPages
+		check = checker{db: db}.checkPages
 	}
 	problems, err := check(ctx)
 	if err == nil && len(problems) > 0 {

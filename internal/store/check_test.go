@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -39,5 +40,65 @@ func TestCheckFindsWrongCounts(t *testing.T) {
 		exec(t, db, change)
 		must(t, db.Close())
 		wantCheck(t, open(), change, want)
+	}
+}
+
+// TestCheckReadsInRanges: what is damaged is found wherever it is, though no statement reads all of it.
+func TestCheckReadsInRanges(t *testing.T) {
+	path := newPath(t)
+	s := reopen(t, path)
+	u := storetest.CaptureURL(t, s)
+	captureMany(t, 2500, func() *hook.Request { return storetest.Request(u.ID, 10) }, s)
+	for range 5 {
+		capture(t, s, u.ID, 20<<20)
+	}
+	storetest.WantSound(t, s)
+	all := ids(t, s, u.ID)
+	bad := []hook.ID{all[0], all[1], all[1200], all[len(all)-1]}
+	closeStore(t, s)
+	db := openRaw(t, path)
+	for _, id := range bad {
+		exec(t, db, "UPDATE requests SET body_sha256 = x'00' WHERE id = $1", id)
+	}
+	must(t, db.Close())
+	problems, err := reopen(t, path).Check(t.Context())
+	must(t, err)
+	wantEqual(t, "problems", len(problems), len(bad))
+	for i, id := range bad {
+		if !strings.Contains(problems[len(bad)-1-i], id.Text(hook.RequestPrefix)) {
+			t.Errorf("the check finds %q, want %s", problems, id.Text(hook.RequestPrefix))
+		}
+	}
+}
+
+// TestCheckYields: a statement that would keep a log from being moved that grows too much is given up, and the check says what to do.
+func TestCheckYields(t *testing.T) {
+	path := newPath(t)
+	s := reopen(t, path)
+	u := storetest.CaptureURL(t, s)
+	capture(t, s, u.ID, 10)
+	s.YieldLog(1 << 20)
+	asked := make(chan error)
+	go func() {
+		_, err := s.Ask(t.Context(), `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n)
+			SELECT count(*) FROM requests, n`) // has no end
+		asked <- err
+	}()
+	for yielded := false; !yielded; {
+		select {
+		case err := <-asked:
+			wantKind(t, "an endless statement", err, hook.Unavailable)
+			yielded = true
+		default:
+			if walSize(t, path) < 200<<20 {
+				capture(t, s, u.ID, 1<<20)
+			}
+		}
+	}
+	storetest.WantSound(t, s)
+	s.YieldLog(-1 << 40)
+	_, err := s.Check(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "make a backup") {
+		t.Errorf("the check says %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
@@ -50,6 +51,17 @@ var (
 	walLimit        = "67108864" // bytes that the WAL file keeps when it is begun again after a checkpoint
 )
 
+// walKept returns walLimit as a number.
+func walKept() int64 {
+	n, err := strconv.ParseInt(walLimit, 10, 64)
+	if err != nil {
+		panic(err) // whoever linked it made a mistake
+	}
+	return n
+}
+
+var journalSizeLimit = "journal_size_limit(" + walLimit + ")"
+
 // writerDSN opens the one connection that writes. auto_vacuum stands before anything that writes, because it only
 // takes hold before the first table; what each of the others costs and buys is in the package comment of the tests.
 func writerDSN(path string) string {
@@ -57,10 +69,17 @@ func writerDSN(path string) string {
 		"_txlock": {"immediate"},
 		"_pragma": {
 			"busy_timeout(5000)", "auto_vacuum(2)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)",
-			"wal_autocheckpoint(" + checkpointPages + ")", "journal_size_limit(" + walLimit + ")", "mmap_size(0)",
+			"wal_autocheckpoint(" + checkpointPages + ")", journalSizeLimit, "mmap_size(0)",
 			"cell_size_check(1)",
 		},
 		"_defensive": {"1"},
+	})
+}
+
+// moverDSN opens a connection that moves the log and writes nothing else. It does not wait for others, who may be waiting for it.
+func moverDSN(path string) string {
+	return dsn(path, url.Values{
+		"_pragma": {"busy_timeout(50)", "synchronous(" + synchronous + ")", "wal_autocheckpoint(0)", journalSizeLimit, "mmap_size(0)"},
 	})
 }
 

@@ -33,6 +33,17 @@ func (s *Store) PruneOnce(ctx context.Context, captureURL hook.ID) (more bool, e
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }
 
+// LimitLog sets from which size of the log on there is a warning, and captures are refused.
+func (s *Store) LimitLog(warn, refuse int64) { s.wal.warn, s.wal.refuse = warn, refuse }
+
+// YieldLog sets by how much the log may grow beside a check.
+func (s *Store) YieldLog(bytes int64) { s.yieldLog = bytes }
+
+// Ask asks a question as Check does: each row is a problem.
+func (s *Store) Ask(ctx context.Context, query string) ([]string, error) {
+	return s.checker().problems(ctx, func(row scanner) (line string, err error) { return line, row.Scan(&line) }, query)
+}
+
 // HoldReaders takes every connection for reading but those of the worker, until release.
 func (s *Store) HoldReaders(ctx context.Context) (release func() error, err error) {
 	var held []*sql.Conn

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -97,9 +98,10 @@ func (w *writer) reopen() error {
 	if err := commitCanary(ctx, w.conn); err != nil || w.heals < checkAfter {
 		return err
 	}
-	found, err := quickCheck(ctx, w.conn)
-	if err == nil && found != "ok" {
-		w.s.setDamaged(found, nil)
+	found, err := checker{db: w.conn}.pages(ctx, "quick_check")
+	if Damaged(err) || len(found) > 0 {
+		w.s.setDamaged(strings.Join(found, "; "), err)
+		return nil
 	}
 	return err
 }
@@ -171,6 +173,9 @@ func (s *Store) degraded() (string, hook.Limit) {
 	}
 	if p := s.health.Load(); p != nil && *p != "" {
 		return *p, hook.LimitUnwritable
+	}
+	if message := s.wal.message(); message != "" {
+		return message, hook.LimitLog
 	}
 	return s.disk.message(), hook.LimitDisk
 }

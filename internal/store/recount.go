@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"maps"
+	"slices"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -17,7 +20,7 @@ type miscount struct {
 // recount mends counts that an earlier version left wrong. Unfinished deliveries are counted with each start: what is wrong there
 // deletes a subscription that still holds some. Bytes take reading every row, and replays many; that is done once in the life of a database.
 func (s *Store) recount(ctx context.Context) error {
-	wrong, err := s.miscounts(ctx, "SELECT id, discarded_up_to, queued - unfinished, 0 "+wrongUnfinished)
+	wrong, err := s.miscounts(ctx, "SELECT id, discarded_up_to, queued - unfinished, 0 "+wrongUnfinished, slices.Collect(maps.Keys(s.urls.load().subs)))
 	for _, m := range wrong {
 		if err == nil {
 			err = s.mendUnfinished(ctx, m)
@@ -31,7 +34,7 @@ func (s *Store) recount(ctx context.Context) error {
 	if err != nil || done {
 		return err
 	}
-	wrong, err = s.miscounts(ctx, "SELECT id, cleared_up_to, requests - kept, stored - bytes "+wrongKept)
+	wrong, err = s.miscounts(ctx, "SELECT id, cleared_up_to, requests - kept, stored - bytes "+wrongKept, slices.Collect(maps.Keys(s.urls.load().byID)))
 	for _, m := range wrong {
 		if err == nil {
 			err = s.mendKept(ctx, m)
@@ -51,21 +54,18 @@ func (s *Store) recount(ctx context.Context) error {
 	})
 }
 
-// miscounts reads without the limit of time that other queries have.
-func (s *Store) miscounts(ctx context.Context, query string) (wrong []miscount, err error) {
-	rows, err := s.read.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+// miscounts asks about each of the ids, in queries of their own, so that none reads for long.
+func (s *Store) miscounts(ctx context.Context, query string, ids []hook.ID) (wrong []miscount, err error) {
+	for _, id := range ids {
 		var m miscount
-		if err := rows.Scan(&m.id, &m.mark, &m.kept, &m.bytes); err != nil {
+		switch err := s.read.QueryRowContext(ctx, query, id).Scan(&m.id, &m.mark, &m.kept, &m.bytes); {
+		case err == nil:
+			wrong = append(wrong, m)
+		case !errors.Is(err, sql.ErrNoRows):
 			return nil, err
 		}
-		wrong = append(wrong, m)
 	}
-	return wrong, rows.Err()
+	return wrong, nil
 }
 
 func (s *Store) mendUnfinished(ctx context.Context, m miscount) error {

@@ -54,6 +54,8 @@ type Options struct {
 	OnRemove func(captureURL hook.ID, requests []hook.ID)
 	// OnOutsideChange tells that another process wrote: users, tokens and sessions may differ, and these capture URLs do.
 	OnOutsideChange func(changed []hook.ID, deleted []*hook.CaptureURL)
+	// OnWarning tells what an operator should look at, in words, or that it has passed. It must not block.
+	OnWarning func(message string)
 	// OnDegraded tells that writing fails, with a sentence for people, or works again, with "".
 	OnDegraded func(message string)
 }
@@ -75,6 +77,8 @@ type Store struct {
 	underWay  underWay
 	calledOff atomic.Int64 // counts the transactions that cancelled or removed single unfinished deliveries; see Begin
 	disk      diskGuard
+	wal       walGuard
+	yieldLog  int64                  // by how much the log may grow beside a check
 	pruneNow  chan struct{}          // retention has something to do before its time
 	health    atomic.Pointer[string] // why nothing can be written, "" when it can
 	damaged   atomic.Pointer[string] // what was found wrong with the file, for good; nil when nothing
@@ -101,7 +105,10 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	if err := createPrivately(opts.Path); err != nil {
 		return nil, err
 	}
-	s = &Store{opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), pruneNow: make(chan struct{}, 1)}
+	s = &Store{
+		opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), wal: newWALGuard(opts.Path), yieldLog: yieldLog,
+		pruneNow: make(chan struct{}, 1),
+	}
 	s.leases.Store(rand.Int64N(1 << 62))
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err

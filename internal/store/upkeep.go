@@ -18,8 +18,8 @@ const (
 	keepFree = 4096
 )
 
-// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk and other processes, removes
-// what retention and deletions left, and gives space back. All of it goes in small transactions between the captures. What
+// Run does the upkeep until ctx ends: it looks for damage after an unclean stop, watches the disk, the log and other processes,
+// removes what retention and deletions left, and gives space back. All of it goes in small transactions between the captures. What
 // has to be noticed soon does not wait for what may take long.
 func (s *Store) Run(ctx context.Context) error {
 	var sound bool
@@ -30,6 +30,7 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 	})
 	work.Go(func() { s.watch(ctx) })
+	work.Go(func() { s.moveLogs(ctx) })
 	work.Go(func() { s.tidy(ctx) })
 	work.Wait()
 	if sound {
@@ -38,21 +39,28 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
-// watch looks at what others do: to the disk, and to the database.
-func (s *Store) watch(ctx context.Context) {
-	tick := time.NewTicker(upkeepEvery)
+// every calls f at once and then at each interval, until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if _, err := s.disk.check(); err != nil {
-			s.log.Warn("looking at the disk failed", "error", err)
-		}
-		s.tellDegraded()
-		s.warn("noticing other processes", s.noticeOthers(ctx))
+		f()
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
 	}
+}
+
+// watch looks at what others do: to the disk, and to the database.
+func (s *Store) watch(ctx context.Context) {
+	every(ctx, upkeepEvery, func() {
+		if _, err := s.disk.check(); err != nil {
+			s.log.Warn("looking at the disk failed", "error", err)
+		}
+		s.tellDegraded()
+		s.warn("noticing other processes", s.noticeOthers(ctx))
+	})
 }
 
 // tidy changes and removes rows that nobody waits for.
