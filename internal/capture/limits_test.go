@@ -52,7 +52,9 @@ func TestWhyNothingIsStored(t *testing.T) {
 			go func() { ended <- s.Store.Run(ctx) }()
 			<-noticed
 			end()
-			<-ended
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
 		}},
 		{hook.LimitDraining, store.Options{}, func(s *site) { _ = s.Store.Close() }},
 		{hook.LimitFull, store.Options{Keep: hook.Keep{Requests: 1000, Days: 1, Bytes: hook.MinKeepBytes}}, func(s *site) {
