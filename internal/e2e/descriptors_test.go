@@ -57,7 +57,7 @@ func TestNoDescriptors(t *testing.T) {
 	if len(d.Attempts) != 1 || d.Attempts[0].Number != 1 {
 		t.Errorf("the attempts: %+v", d.Attempts)
 	}
-	if page, _ := s.pageTexts("/settings/server", s.login()); !strings.Contains(page, "put off for a fault of this server") {
+	if page, _ := s.pageTexts("/settings/server", s.login()); !strings.Contains(page, hook.LimitOurs.Met().Why) {
 		t.Errorf("the page about the server says nothing: %s", page)
 	}
 }
