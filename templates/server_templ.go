@@ -251,7 +251,7 @@ func Server(p Page, v ServerView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<div class=\"table-container\" tabindex=\"0\" role=\"region\" aria-label=\"What was refused\"><table class=\"table\"><thead><tr><th scope=\"col\">Where</th><th scope=\"col\">Answer</th><th scope=\"col\">Why</th><th scope=\"col\" class=\"end\">Times</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 21, "<div class=\"table-container\" tabindex=\"0\" role=\"region\" aria-label=\"What was refused\"><table class=\"table refused\"><thead><tr><th scope=\"col\">Where</th><th scope=\"col\">Answer</th><th scope=\"col\">Why</th><th scope=\"col\" class=\"end\">Times</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
