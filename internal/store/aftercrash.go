@@ -40,6 +40,9 @@ func (s *Store) checkUnlessClean(ctx context.Context) (sound bool, err error) {
 	}
 	s.log.Info("the last stop was not a clean one: checking the database beside the work")
 	found, err := s.checker().pages(ctx, "quick_check")
+	if Damaged(err) { // so is a read told that failed once
+		found, err = s.checker().pages(ctx, "quick_check")
+	}
 	switch {
 	case Damaged(err) || len(found) > 0:
 		s.setDamaged(strings.Join(found, "; "), err)

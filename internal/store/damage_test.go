@@ -38,8 +38,8 @@ func overwrite(t *testing.T, path string, at int64, with byte) {
 	must(t, file.Close())
 }
 
-// TestDamageDegradesForGood: a page that retention comes across cannot be read. Trying again does not help, so from then on nothing
-// is acknowledged, and that is told once.
+// TestDamageDegradesForGood: a page that retention comes across cannot be read. A look at the whole database says that trying again does
+// not help, so from then on nothing is acknowledged, and that is told once.
 func TestDamageDegradesForGood(t *testing.T) {
 	path := newPath(t)
 	keep := hook.Keep{Requests: 100, Days: hook.MaxKeepDays}
@@ -68,7 +68,7 @@ func TestDamageDegradesForGood(t *testing.T) {
 			wantKind(t, "a capture of another capture URL", s.Capture(storetest.Request(other.ID, 10)), hook.Unavailable)
 			wantKind(t, "ready", s.Ready(t.Context()), hook.Unavailable)
 		}
-		if len(told) != 1 || !strings.Contains(told[0], "damaged") || told[0] != s.Degraded() {
+		if len(told) != 2 || !strings.Contains(told[0], "cannot be written") || !strings.Contains(told[1], "damaged") || told[1] != s.Degraded() {
 			t.Errorf("told %q, degraded %q", told, s.Degraded())
 		}
 		_, err := s.Request(t.Context(), hook.System, kept)

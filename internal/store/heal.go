@@ -22,18 +22,15 @@ const (
 const damagedMessage = "New requests are refused, because the database is damaged: stop the server, run hookkeeper check, and restore a copy."
 
 // fail is called after the engine refused to write. From here on nothing is acknowledged until a new connection has
-// shown that it can commit: after a failed flush nobody knows what the old one holds. Where the file itself is damaged, no
-// connection helps, and nothing is acknowledged any more.
+// shown that it can commit: after a failed flush nobody knows what the old one holds. Where the engine says that the file itself
+// is damaged, a look at the whole database decides: a read that failed once is told in the same words.
 func (w *writer) fail(err error) {
 	if isBusy(err) {
 		w.s.log.Error("another process holds the database", "error", err)
 		return
 	}
-	if Damaged(err) {
-		w.s.setDamaged("", err)
-		return
-	}
 	w.broken = true
+	w.doubted = w.doubted || Damaged(err)
 	w.s.log.Error("writing the database failed", "error", err)
 	w.s.setDegraded("New requests are refused, because the database cannot be written. The server's log says why.")
 }
@@ -61,7 +58,7 @@ func (w *writer) heal() {
 				last = w.stillBroken(err, last)
 				continue
 			}
-			w.broken, w.heals, w.healed = false, min(w.heals+1, maxHeals), time.Now()
+			w.broken, w.doubted, w.heals, w.healed = false, false, min(w.heals+1, maxHeals), time.Now()
 			w.s.log.Info("the database can be written again")
 			w.s.setDegraded("")
 		}
@@ -80,8 +77,8 @@ func (w *writer) stillBroken(err error, last string) string {
 }
 
 // reopen replaces the connection, moves the log into the database and commits a number, so that what the next
-// acknowledgement stands on has been flushed by a connection that works. When that is not the first time lately, it
-// looks at the whole database.
+// acknowledgement stands on has been flushed by a connection that works. When that is not the first time lately, or the
+// file may be damaged, it looks at the whole database.
 func (w *writer) reopen() error {
 	ctx := context.Background()
 	_ = w.close()
@@ -95,7 +92,7 @@ func (w *writer) reopen() error {
 	if _, err := w.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return err
 	}
-	if err := commitCanary(ctx, w.conn); err != nil || w.heals < checkAfter {
+	if err := commitCanary(ctx, w.conn); err != nil || w.heals < checkAfter && !w.doubted {
 		return err
 	}
 	found, err := checker{db: w.conn}.pages(ctx, "quick_check")

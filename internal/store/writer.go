@@ -43,6 +43,7 @@ type writer struct {
 	gather  chan struct{} // target was reached
 	done    chan struct{} // the goroutine has ended
 	broken  bool          // the connection cannot be trusted any more
+	doubted bool          // nor, perhaps, the file
 	heals   int           // how often that has passed, with less than steadyFor between
 	healed  time.Time     // the last time
 	version int64         // PRAGMA data_version of what the index was read from; see noticeOthers
