@@ -149,6 +149,7 @@ func TestChecksAgainAfterATroubledRead(t *testing.T) {
 		must(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+"-away"))
 		inBackground(t, s)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		wantEqual(t, "degraded", s.Degraded(), "")
 		wantLogged(t, "meanwhile", log.String(), "could not be checked", "sound")
 		must(t, os.Rename(filepath.Dir(path)+"-away", filepath.Dir(path)))
