@@ -13,7 +13,7 @@ import (
 
 const (
 	maxClaimed  = 256              // deliveries of one queue that are leased and not sent yet
-	maxUnstored = 4 * maxClaimed   // those that were sent and whose results are not on disk included
+	maxInFlight = 256              // those that were sent and whose results are not on disk: so many may come twice after a kill
 	quickRefill = time.Second      // a batch that lasts shorter than this is doubled, one that lasts longer is halved
 	rateAhead   = 2 * time.Second  // of a queue with a rate, how much is claimed ahead
 	headEvery   = time.Second      // how often a long queue is looked at from its head while it is worked on
@@ -161,7 +161,12 @@ func (q *queue) pause() time.Duration {
 }
 
 // wants reports whether there is an attempt to make that the queue's own limits allow.
-func (q *queue) wants() bool { return len(q.ready) > 0 && q.sending < q.limit() }
+func (q *queue) wants() bool {
+	return len(q.ready) > 0 && q.sending < q.limit() && q.inFlight() < maxInFlight
+}
+
+// inFlight is how many were sent, or are being sent, and have no result on disk.
+func (q *queue) inFlight() int { return len(q.claimed) - len(q.ready) }
 
 func (q *queue) take() store.Claim {
 	c := q.ready[0]
@@ -274,7 +279,7 @@ func (q *queue) want(now time.Time) *want {
 	}
 	q.look = false
 	q.size(now)
-	w.ask.Limit = min(q.batch, maxClaimed-len(q.ready)-q.sending, maxUnstored-len(q.claimed))
+	w.ask.Limit = min(q.batch, maxClaimed-len(q.ready))
 	if w.ask.Limit <= 0 {
 		q.look = true
 		return nil

@@ -91,21 +91,13 @@ func TestKill9(t *testing.T) {
 		}
 		s.kill()
 		wg.Wait()
-		for _, id := range recordedIn(t, s.DataDir) {
-			if _, known := done[id]; !known {
-				done[id] = g.times[id] // nothing comes any more
-			}
-		}
+		g.stopped(t, done, recordedIn(t, s.DataDir))
 		s.restart()
 	}
 	eventually(t, "all acknowledged requests are delivered", func() bool {
 		return g.missing(slices.Collect(maps.Keys(acks.ids))) == 0
 	})
-	for id, times := range done {
-		if now := g.times[id]; now != times {
-			t.Errorf("request %s was recorded as delivered and came %d times more", id, now-times)
-		}
-	}
+	g.wantNoMore(t, done)
 	t.Logf("%d were recorded as delivered when the server was killed", len(done))
 	stored := map[string]string{}
 	for _, r := range s.requests(u.ID) {
