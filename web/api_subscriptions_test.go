@@ -31,7 +31,7 @@ func (s *site) attempted(r *hook.Request, answer string) hook.Delivery {
 	if err := s.store.Capture(r); err != nil {
 		s.t.Fatal(err)
 	}
-	found, err := s.store.Due(ctx, store.Queue{Subscription: r.Routes[0].Subscription, Now: time.Now(), Limit: 100})
+	found, err := s.store.Due(ctx, store.Queue{ID: r.Routes[0].Subscription, Now: time.Now(), Limit: 100})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestAPIDiscardAndDeliverNow(t *testing.T) {
 	d := s.attempted(storetest.Routed(s.url.ID, 10, sub.ID), "no")
 	path := "/api/v1/subscriptions/" + sub.ID.Text(hook.SubscriptionPrefix)
 	s.call("POST", path+"/deliver-now", "", 204)
-	found, err := s.store.Due(t.Context(), store.Queue{Subscription: sub.ID, Now: time.Now(), Limit: 1})
+	found, err := s.store.Due(t.Context(), store.Queue{ID: sub.ID, Now: time.Now(), Limit: 1})
 	if err != nil || len(found.Claims) != 1 {
 		t.Errorf("due %v, %v", found, err)
 	}

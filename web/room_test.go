@@ -135,7 +135,7 @@ func (s *site) answered(r *hook.Request, n int, change func(*hook.Attempt)) hook
 	}
 	var d hook.Delivery
 	for number := 1; number <= n; number++ {
-		found, err := s.store.Due(ctx, store.Queue{Subscription: r.Routes[0].Subscription, Now: time.Now(), Limit: 1})
+		found, err := s.store.Due(ctx, store.Queue{ID: r.Routes[0].Subscription, Now: time.Now(), Limit: 1})
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -28,7 +28,7 @@ func TestFilterDecidesAtCapture(t *testing.T) {
 		t.Fatalf("too large: status %d", a.status)
 	}
 	for sub, want := range map[hook.ID]int{all.ID: 2, puts.ID: 1} {
-		found, err := s.Store.Due(t.Context(), store.Queue{Subscription: sub, Now: time.Now(), Limit: 10})
+		found, err := s.Store.Due(t.Context(), store.Queue{ID: sub, Now: time.Now(), Limit: 10})
 		if err != nil || len(found.Claims) != want {
 			t.Errorf("%d deliveries are due, %v; want %d", len(found.Claims), err, want)
 		}
@@ -60,7 +60,7 @@ func TestFiltersLeaveWork(t *testing.T) {
 		t.Fatalf("status %d", a.status)
 	}
 	due := func(sub hook.ID) []store.Claim {
-		found, err := s.Store.Due(t.Context(), store.Queue{Subscription: sub, Now: time.Now(), Limit: 10})
+		found, err := s.Store.Due(t.Context(), store.Queue{ID: sub, Now: time.Now(), Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -124,7 +124,7 @@ func (s *server) open(ctx context.Context) (err error) {
 			s.hub.Arrived(requests)
 			s.worker.Captured(requests)
 		},
-		OnQueue:        func(subscriptions []hook.ID) { s.worker.Notify(subscriptions) },
+		OnQueue:        func(queues []hook.ID) { s.worker.Notify(queues) },
 		OnReplay:       func() { s.replays.Notify() },
 		OnSubscription: s.hub.Subscription,
 		OnDelivery:     func(news []hook.DeliveryNews) { s.hub.Delivered(news) },

@@ -248,7 +248,7 @@ func TestRestart(t *testing.T) {
 	if err := died.Capture(r); err != nil {
 		t.Fatal(err)
 	}
-	found, err := died.Due(t.Context(), store.Queue{Subscription: sub.ID, Now: time.Now(), Limit: 1})
+	found, err := died.Due(t.Context(), store.Queue{ID: sub.ID, Now: time.Now(), Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

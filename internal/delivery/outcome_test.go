@@ -298,6 +298,43 @@ func TestEditedCopies(t *testing.T) {
 	storetest.WantSound(t, h.store)
 }
 
+// TestTypedURLsDoNotWaitForOthers: resends to a slow URL that somebody typed in hold up those from other capture URLs no more than
+// deliveries of subscriptions.
+func TestTypedURLsDoNotWaitForOthers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, store.Options{})
+	hangs, goOn := make(chan struct{}, 100), make(chan struct{})
+	slow := newSink(t, func(http.ResponseWriter, *http.Request) {
+		hangs <- struct{}{}
+		<-goOn
+	})
+	defer close(goOn)
+	first := h.capture()
+	for range 2 * hook.DefaultConcurrency {
+		h.resendTo(slow.URL, first.ID)
+	}
+	for range hook.DefaultConcurrency {
+		<-hangs
+	}
+	other := storetest.Routed(storetest.CaptureURL(t, h.store).ID, 10)
+	if err := h.store.Capture(other); err != nil {
+		t.Fatal(err)
+	}
+	h.resendTo(newSink(t, nil).URL, other.ID)
+	h.wait(other.ID, hook.Succeeded)
+	if n := len(hangs); n > 0 {
+		t.Errorf("%d more are sent to the slow URL than a queue may have under way", n)
+	}
+}
+
+// resendTo resends a request to a typed URL.
+func (h *house) resendTo(url string, request hook.ID) {
+	h.t.Helper()
+	if _, err := h.store.Resend(h.t.Context(), hook.System, "", hook.Resend{RequestID: request, TargetURL: url}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // TestSignAs signs a resend to a typed URL with a subscription's secret.
 func TestSignAs(t *testing.T) {
 	t.Parallel()

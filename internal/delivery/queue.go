@@ -27,10 +27,11 @@ type subscription struct {
 	broken  error           // why there is no program although there is a condition
 }
 
-// queue is the window on the deliveries of one subscription. The worker's lock guards it.
+// queue is the window on the deliveries of one subscription, or on the resends from one capture URL to typed URLs. The worker's lock guards it.
 type queue struct {
-	id      hook.ID       // 0 = resends to typed URLs
-	sub     *subscription // nil for those, and when it is gone
+	id      hook.ID       // see store.Claim.Queue
+	sub     *subscription // nil for typed URLs, and when it is gone
+	gone    bool          // the subscription, or the capture URL of resends, was deleted
 	claimed map[hook.ID]bool
 	ready   []store.Claim // leased and not under way yet, in their order
 	owner   hook.ID       // of its capture URL
@@ -59,7 +60,15 @@ func newQueue(id hook.ID) *queue {
 	return &queue{id: id, claimed: map[hook.ID]bool{}, batch: hook.DefaultConcurrency}
 }
 
-func (q *queue) text() string { return q.id.Text(hook.SubscriptionPrefix) }
+// typed reports whether the queue is one of resends to typed URLs.
+func (q *queue) typed() bool { return q.id < 0 }
+
+func (q *queue) text() string {
+	if q.typed() {
+		return (-q.id).Text(hook.CaptureURLPrefix)
+	}
+	return q.id.Text(hook.SubscriptionPrefix)
+}
 
 // idle reports whether the queue can be forgotten.
 func (q *queue) idle() bool {
@@ -68,11 +77,13 @@ func (q *queue) idle() bool {
 
 // refresh reads the subscription again, which costs next to nothing.
 func (q *queue) refresh(ctx context.Context, st *store.Store) {
-	if q.id == 0 {
+	if q.typed() {
+		_, err := st.CaptureURL(ctx, hook.System, -q.id)
+		q.gone = err != nil
 		return
 	}
 	status, err := st.Subscription(ctx, hook.System, q.id)
-	if err != nil {
+	if q.gone = err != nil; q.gone {
 		q.sub = nil
 		return
 	}
@@ -99,7 +110,7 @@ func (q *queue) refresh(ctx context.Context, st *store.Store) {
 
 // held reports whether nothing at all may be sent.
 func (q *queue) held() bool {
-	return q.id != 0 && (q.sub == nil || q.sub.Hold.Disabled || q.sub.Hold.Paused)
+	return q.gone || q.sub != nil && (q.sub.Hold.Disabled || q.sub.Hold.Paused)
 }
 
 func (q *queue) down() bool { return q.sub != nil && q.sub.Health.Down() }
@@ -223,7 +234,7 @@ func (q *queue) nextLook() time.Time {
 		return time.Time{}
 	case q.rest.After(now):
 		return q.rest.Round(0)
-	case q.id != 0 && q.sub.Health.QuietUntil.After(now):
+	case !q.typed() && q.sub.Health.QuietUntil.After(now):
 		return q.sub.Health.QuietUntil.Round(0)
 	case q.down() && q.look:
 		return now
@@ -255,10 +266,13 @@ func (q *queue) want(now time.Time) *want {
 	if !q.next.IsZero() && !now.Before(q.next) {
 		q.look, q.next = true, time.Time{}
 	}
+	if q.gone {
+		q.look, q.next = false, time.Time{}
+	}
 	if q.held() || q.rest.After(now) || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
 		return nil
 	}
-	w := &want{queue: q, ask: store.Queue{Subscription: q.id, Now: now}, turn: q.turn}
+	w := &want{queue: q, ask: store.Queue{ID: q.id, Now: now}, turn: q.turn}
 	switch {
 	case q.down():
 		q.dry = q.dry && !q.look
@@ -334,7 +348,7 @@ func (w *want) nextProbe(ctx context.Context, st *store.Store) ([]store.Claim, s
 		found, err := st.Due(ctx, w.ask)
 		return found.Claims, w.turn, err
 	}
-	c, turn, err := st.NextProbe(ctx, w.ask.Subscription, w.turn)
+	c, turn, err := st.NextProbe(ctx, w.ask.ID, w.turn)
 	if c == nil || err != nil {
 		return nil, turn, err
 	}

@@ -64,10 +64,10 @@ func New(o Options) *Worker {
 	return w
 }
 
-// Notify tells that subscriptions, 0 for resends to typed URLs, may have something to send or may have changed.
-func (w *Worker) Notify(subscriptions []hook.ID) {
+// Notify tells that queues, see store.Claim.Queue, may have something to send, or that their subscriptions may have changed.
+func (w *Worker) Notify(queues []hook.ID) {
 	w.mu.Lock()
-	for _, id := range subscriptions {
+	for _, id := range queues {
 		w.woken[id] = struct{}{}
 	}
 	w.mu.Unlock()
@@ -129,11 +129,11 @@ func (w *Worker) rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// wakeAll looks at every subscription that has something unfinished.
+// wakeAll looks at every queue that has something in it.
 func (w *Worker) wakeAll(ctx context.Context) {
 	all, err := w.Store.Queues(ctx)
 	if err != nil {
-		w.Log.Warn("reading which subscriptions have something unfinished failed", "error", err)
+		w.Log.Warn("reading which queues have something in them failed", "error", err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,7 +149,7 @@ func (w *Worker) turn(ctx context.Context) (next time.Time) {
 	t := store.Turn{Results: results, Release: release}
 	for _, want := range wants {
 		if err := want.read(ctx, w.Store); err != nil {
-			w.Log.Warn("reading a queue failed", "subscription", want.queue.text(), "error", err)
+			w.Log.Warn("reading a queue failed", "queue", want.queue.text(), "error", err)
 			want.failed = true
 			continue
 		}
@@ -234,12 +234,12 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range results {
-		if q := w.queues[results[i].Claim.SubscriptionID]; q != nil {
+		if q := w.queues[results[i].Claim.Queue()]; q != nil {
 			q.recorded(&results[i])
 		}
 	}
 	for _, c := range release {
-		if q := w.queues[c.SubscriptionID]; q != nil {
+		if q := w.queues[c.Queue()]; q != nil {
 			delete(q.claimed, c.ID)
 		}
 	}
@@ -252,7 +252,7 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 		want.queue.looked(want)
 	}
 	for _, c := range recorded.Leased {
-		w.queues[c.SubscriptionID].add(c)
+		w.queues[c.Queue()].add(c)
 	}
 	for _, q := range w.queues {
 		q.settle()

@@ -113,7 +113,7 @@ func BenchmarkClaim(b *testing.B) {
 		})
 	}
 	senders.Wait()
-	queue := store.Queue{Subscription: sub.ID, Now: time.Now(), Limit: 64}
+	queue := store.Queue{ID: sub.ID, Now: time.Now(), Limit: 64}
 	var found, claimed []time.Duration
 	for b.Loop() {
 		begin := time.Now()

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
 
-// The queue of a subscription is its unfinished deliveries in the order of due_at. A worker claims from it with a lease
+// The queue of a subscription is its unfinished deliveries in the order of due_at, and so is that of the resends from a capture
+// URL to typed URLs, so that nobody waits for the slow targets that others typed in. A worker claims from it with a lease
 // before it sends, and what it reports later counts only under that lease. Claiming does not take a row out of the queue:
 // the worker leaves out what it has claimed itself, and what a process that died had claimed is free at once.
 
@@ -28,14 +30,25 @@ type Claim struct {
 	seen        int64 // of Store.calledOff, when it was leased
 }
 
-// Queue says what to claim of a subscription.
+// Queue returns the id of the queue that a claim is in: that of its subscription, or for a resend to a typed URL that of its capture
+// URL, below zero.
+func (c *Claim) Queue() hook.ID { return queueOf(&c.Delivery) }
+
+func queueOf(d *hook.Delivery) hook.ID {
+	if d.SubscriptionID == 0 {
+		return -d.CaptureURLID
+	}
+	return d.SubscriptionID
+}
+
+// Queue says what to claim of a queue.
 type Queue struct {
-	Subscription hook.ID // 0 = resends to typed URLs
-	Now          time.Time
-	Limit        int
-	Skip         map[hook.ID]bool // claimed already by the caller
-	From         Position         // look only behind it
-	Ordered      bool             // only the head, and only when it is due
+	ID      hook.ID // see Claim.Queue
+	Now     time.Time
+	Limit   int
+	Skip    map[hook.ID]bool // claimed already by the caller
+	From    Position         // look only behind it
+	Ordered bool             // only the head, and only when it is due
 
 	EvenIfWaiting bool // with Ordered: the head whether it is due or not
 }
@@ -107,9 +120,21 @@ type Found struct {
 	Next   time.Time // when there is no more: when the next one will be due, zero when there is none
 }
 
-const dueQuery = "SELECT " + claimColumns + ` FROM deliveries d
-	WHERE d.subscription_id = $1 AND d.state < 2 AND d.due_at <= $2 AND d.id > $3 AND (d.due_at, d.id) > ($4, $5)
-	ORDER BY d.due_at, d.id LIMIT $6`
+const (
+	selectDue = "SELECT " + claimColumns + " FROM deliveries d WHERE "
+	isDue     = ` AND d.state < 2 AND d.due_at <= $2 AND d.id > $3 AND (d.due_at, d.id) > ($4, $5) ORDER BY d.due_at, d.id LIMIT $6`
+
+	dueQuery       = selectDue + ofSubscription + isDue
+	dueOneOffQuery = selectDue + oneOffsOf + isDue
+)
+
+// ofQueue returns the condition of the rows of a queue, and its $1.
+func ofQueue(id hook.ID) (where string, arg hook.ID) {
+	if id < 0 {
+		return oneOffsOf, -id
+	}
+	return ofSubscription, id
+}
 
 // Due returns the deliveries that can be claimed now. Nothing is written.
 func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
@@ -120,7 +145,11 @@ func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
 	if q.Ordered {
 		limit, now = 1, math.MaxInt64
 	}
-	found, err := queryAll(ctx, s.often.due, scanClaim, "", q.Subscription, now, s.discardedUpTo(q.Subscription), q.From.due, q.From.id, limit)
+	stmt, of := &s.often.due, q.ID
+	if of < 0 {
+		stmt, of = &s.often.dueOneOff, -of
+	}
+	found, err := queryAll(ctx, stmt, scanClaim, "", of, now, s.discardedUpTo(q.ID), q.From.due, q.From.id, limit)
 	if err != nil {
 		return Found{}, err
 	}
@@ -138,15 +167,30 @@ func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
 		f.Last = Position{found[limit-1].dueAt, found[limit-1].ID}
 	}
 	if !f.More && !q.Ordered {
-		f.Next, err = s.nextDue(ctx, q.Subscription, now)
+		f.Next, err = s.nextDue(ctx, q.ID, now)
 	}
 	return f, err
 }
 
-// Queues returns the subscriptions that have something unfinished, 0 among them for resends to typed URLs. The rows are asked,
-// not the counts.
+// Queues returns the ids of the queues that have something in them. The rows are asked, not the counts.
 func (s *Store) Queues(ctx context.Context) ([]hook.ID, error) {
-	return s.subscriptionsWith(ctx, hook.Pending, hook.Waiting)
+	queues, err := s.subscriptionsWith(ctx, hook.Pending, hook.Waiting)
+	if err != nil || !slices.Contains(queues, 0) {
+		return queues, err
+	}
+	queues = slices.DeleteFunc(queues, func(id hook.ID) bool { return id == 0 })
+	for _, state := range []hook.State{hook.Pending, hook.Waiting} {
+		urls, err := s.oneOffURLs(ctx, hook.System, state)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range urls {
+			if !slices.Contains(queues, -u) {
+				queues = append(queues, -u)
+			}
+		}
+	}
+	return queues, nil
 }
 
 // subscriptionsWith returns the subscriptions, 0 for typed URLs, that have deliveries in a range of stored states. Each step looks for
@@ -172,7 +216,7 @@ func (s *Store) discardedUpTo(subscription hook.ID) hook.ID {
 func (s *Store) DueByHand(ctx context.Context, q Queue) (claims []Claim, err error) {
 	found, err := queryAll(ctx, s.work, scanClaim, "SELECT "+claimColumns+` FROM deliveries d WHERE d.subscription_id = $1 AND d.id > $2
 		AND d.state = 0 AND d.origin = 3 AND d.replay_id = 0 AND d.attempt_count = 0 ORDER BY d.id LIMIT $3`,
-		q.Subscription, s.discardedUpTo(q.Subscription), q.Limit+len(q.Skip))
+		q.ID, s.discardedUpTo(q.ID), q.Limit+len(q.Skip))
 	for _, c := range found {
 		if !q.Skip[c.ID] && len(claims) < q.Limit {
 			claims = append(claims, c)
@@ -225,11 +269,11 @@ const (
 		WHERE d.subscription_id = $1 AND d.state < 2 AND (d.due_at, d.id) < ($2, $3) AND d.id > $4 ORDER BY d.due_at DESC, d.id DESC LIMIT 1`
 )
 
-// nextDue returns when the first delivery behind now is due, zero when there is none.
-func (s *Store) nextDue(ctx context.Context, subscription hook.ID, now int64) (time.Time, error) {
+// nextDue returns when the first delivery of a queue behind now is due, zero when there is none.
+func (s *Store) nextDue(ctx context.Context, queue hook.ID, now int64) (time.Time, error) {
+	where, of := ofQueue(queue)
 	due, err := queryAll(ctx, s.work, func(row scanner) (due int64, err error) { return due, row.Scan(&due) },
-		`SELECT due_at FROM deliveries WHERE subscription_id = $1 AND state < 2 AND due_at > $2 ORDER BY due_at LIMIT 1`,
-		subscription, now)
+		"SELECT d.due_at FROM deliveries d WHERE "+where+" AND d.state < 2 AND d.due_at > $2 ORDER BY d.due_at LIMIT 1", of, now)
 	if err != nil || len(due) == 0 {
 		return time.Time{}, err
 	}
@@ -616,9 +660,9 @@ func saveStatus(ctx context.Context, tx *sql.Tx, id hook.ID, st *subStatus) erro
 	return err
 }
 
-func (s *Store) tellQueue(subscriptions ...hook.ID) {
+func (s *Store) tellQueue(queues ...hook.ID) {
 	if s.opts.OnQueue != nil {
-		s.opts.OnQueue(subscriptions)
+		s.opts.OnQueue(queues)
 	}
 }
 

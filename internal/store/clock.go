@@ -60,8 +60,9 @@ func (s *Store) followClock(ctx context.Context, by time.Duration) error {
 			return err
 		}
 	}
-	s.tellQueue(subs...)
-	return nil
+	queues, err := s.Queues(ctx)
+	s.tellQueue(queues...)
+	return err
 }
 
 // moveDue makes deliveries of one subscription and state that are due in the future due earlier.

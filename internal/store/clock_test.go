@@ -32,17 +32,17 @@ func TestClockSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		toTheYear(2026)
 		s := storetest.Open(t, store.Options{Path: path, Key: key})
-		before, _ := due(t, s, store.Queue{Subscription: sub.ID})
+		before, _ := due(t, s, store.Queue{ID: sub.ID})
 		wantEqual(t, "due before anybody has looked", before, nil)
 		inBackground(t, s)
 		synctest.Wait()
-		now, next := due(t, s, store.Queue{Subscription: sub.ID})
+		now, next := due(t, s, store.Queue{ID: sub.ID})
 		wantEqual(t, "due", now, []hook.ID{pending})
 		if wait := time.Until(next); wait <= 0 || wait > 5*time.Minute {
 			t.Errorf("the other one is due in %v", wait)
 		}
 		time.Sleep(5 * time.Minute)
-		now, _ = due(t, s, store.Queue{Subscription: sub.ID})
+		now, _ = due(t, s, store.Queue{ID: sub.ID})
 		wantEqual(t, "due after five minutes", len(now), 2)
 		if now[0] != waiting && now[1] != waiting {
 			t.Errorf("due: %v", now)

@@ -41,7 +41,7 @@ func due(t *testing.T, s *store.Store, q store.Queue) (requests []hook.ID, next 
 // claim leases everything that is due.
 func claim(t *testing.T, s *store.Store, subscription hook.ID) []store.Claim {
 	t.Helper()
-	found, err := s.Due(t.Context(), store.Queue{Subscription: subscription, Now: time.Now(), Limit: 100})
+	found, err := s.Due(t.Context(), store.Queue{ID: subscription, Now: time.Now(), Limit: 100})
 	must(t, err)
 	recorded, err := s.Record(t.Context(), store.Turn{Claims: found.Claims})
 	must(t, err)
@@ -76,7 +76,7 @@ func TestCaptureQueuesItsDeliveries(t *testing.T) {
 	closeStore(t, s)
 	s = storetest.Open(t, store.Options{Path: path, Key: key})
 	for sub, want := range map[hook.ID][]hook.ID{a.ID: {first, second}, b.ID: {first}, 0: nil} {
-		got, next := due(t, s, store.Queue{Subscription: sub})
+		got, next := due(t, s, store.Queue{ID: sub})
 		wantEqual(t, "due", got, want)
 		wantEqual(t, "next", next, time.Time{})
 	}
@@ -148,11 +148,15 @@ func TestClaimsReadNoEditedCopies(t *testing.T) {
 // TestOneOffsAreSought: what one capture URL resent to typed URLs is found in an index, without looking at that of others.
 func TestOneOffsAreSought(t *testing.T) {
 	s := storetest.Open(t, store.Options{})
+	indexes := map[string]string{store.DueOneOffQuery: "INDEX deliveries_one_off_due ("}
 	for _, query := range store.OneOffQueries {
+		indexes[query] = "INDEX deliveries_one_off ("
+	}
+	for query, index := range indexes {
 		plan, err := s.Plan(t.Context(), query)
 		must(t, err)
 		steps := strings.Join(plan, "\n")
-		if !strings.Contains(steps, "INDEX deliveries_one_off (") || strings.Contains(steps, "SCAN d") || strings.Contains(steps, "TEMP B-TREE") {
+		if !strings.Contains(steps, index) || strings.Contains(steps, "SCAN d") || strings.Contains(steps, "TEMP B-TREE") {
 			t.Errorf("%s\n%s", query, steps)
 		}
 	}
@@ -205,10 +209,10 @@ func TestAttemptsMoveDeliveries(t *testing.T) {
 	must(t, err)
 	want := hook.DeliveryCounts{Unfinished: 1, Succeeded: 1, Failed: 1, Skipped: 1, Attempts: 3}
 	wantEqual(t, "counts", counts(t, s, sub.ID), want)
-	got, next := due(t, s, store.Queue{Subscription: sub.ID})
+	got, next := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due now", got, nil)
 	wantEqual(t, "next", next, later)
-	got, _ = due(t, s, store.Queue{Subscription: sub.ID, Now: later})
+	got, _ = due(t, s, store.Queue{ID: sub.ID, Now: later})
 	wantEqual(t, "due later", got, []hook.ID{claims[1].RequestID})
 	if stats(t, s, u.ID).Bytes <= before {
 		t.Error("attempts are not counted in the bytes of the capture URL")
@@ -245,7 +249,7 @@ func TestOrderedQueue(t *testing.T) {
 	u := storetest.CaptureURL(t, s)
 	sub := storetest.Subscription(t, s, u.ID, func(sub *hook.Subscription) { sub.Ordered = true })
 	first, second := route(t, s, u.ID, sub.ID), route(t, s, u.ID, sub.ID)
-	q := store.Queue{Subscription: sub.ID, Ordered: true}
+	q := store.Queue{ID: sub.ID, Ordered: true}
 	got, _ := due(t, s, q)
 	wantEqual(t, "the head", got, []hook.ID{first})
 	later := time.Now().Add(time.Hour).Truncate(time.Microsecond).UTC()

@@ -105,10 +105,13 @@ func (s *Store) ForgetCancelled(ctx context.Context) error { return s.forgetCanc
 // OneOffQueries are those that look for resends to typed URLs.
 var OneOffQueries = []string{deliverySource{where: oneOffsOf}.query(), oneOffURLsQuery, recentQuery}
 
+// DueOneOffQuery looks for those that are due.
+const DueOneOffQuery = dueOneOffQuery
+
 // Plan returns how the database would go about a query, one step a line.
 func (s *Store) Plan(ctx context.Context, query string) ([]string, error) {
 	return queryAll(ctx, s.read, func(row scanner) (step string, err error) {
 		var id, parent, unused int
 		return step, row.Scan(&id, &parent, &unused, &step)
-	}, "EXPLAIN QUERY PLAN "+query, 1, 2, 3, 4)
+	}, "EXPLAIN QUERY PLAN "+query, 1, 2, 3, 4, 5, 6)
 }

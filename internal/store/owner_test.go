@@ -197,7 +197,7 @@ func TestOnlyOwnersSee(t *testing.T) {
 				o.url = storetest.CaptureURLOf(t, s, o.user)
 				o.subscription = storetest.Subscription(t, s, o.url.ID)
 				o.request = route(t, s, o.url.ID, o.subscription.ID)
-				found, err := s.Due(t.Context(), store.Queue{Subscription: o.subscription.ID, Now: time.Now(), Limit: 1})
+				found, err := s.Due(t.Context(), store.Queue{ID: o.subscription.ID, Now: time.Now(), Limit: 1})
 				must(t, err)
 				o.delivery = found.Claims[0].ID
 				replay := hook.Replay{SubscriptionID: o.subscription.ID}

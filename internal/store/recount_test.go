@@ -43,7 +43,7 @@ func TestWrongCountsAreMended(t *testing.T) {
 	wantEqual(t, "bytes", stats(t, s, u.ID).Bytes, before)
 	wantCounts(t, s, u.ID)
 	wantEqual(t, "told", strings.Count(log.String(), "counted wrong: mended"), 2)
-	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	got, _ := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due", got, []hook.ID{waiting})
 	wantKind(t, "deleting it", s.DeleteSubscription(t.Context(), hook.System, sub.ID, false), hook.Conflict)
 	log.Reset()

@@ -37,7 +37,7 @@ func TestCancelReplayIsOneStep(t *testing.T) {
 	r, _ := replay(t, s, &sub, n)
 	_, _ = s.CancelReplay(ctx, hook.System, r.ID, "cancelled")
 	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Cancelled: n})
-	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	got, _ := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due", got, nil)
 	r, err := s.Replay(t.Context(), hook.System, r.ID)
 	must(t, err)

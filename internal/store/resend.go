@@ -193,7 +193,7 @@ func (d *newDelivery) copyEdit(ctx context.Context, tx *sql.Tx) error {
 func (s *Store) queued(made []newDelivery) {
 	snapshot := s.urls.load()
 	news := make([]hook.DeliveryNews, len(made))
-	var subs []hook.ID
+	var queues []hook.ID
 	for i, d := range made {
 		news[i] = hook.DeliveryNews{
 			ID: d.ID, RequestID: d.RequestID, CaptureURLID: d.CaptureURLID, SubscriptionID: d.SubscriptionID, ReplayID: d.ReplayID,
@@ -206,11 +206,11 @@ func (s *Store) queued(made []newDelivery) {
 			stats.Bytes += d.size
 			u.setStats(stats)
 		}
-		if len(subs) == 0 || subs[len(subs)-1] != d.SubscriptionID {
-			subs = append(subs, d.SubscriptionID)
+		if id := queueOf(&d.Delivery); len(queues) == 0 || queues[len(queues)-1] != id {
+			queues = append(queues, id)
 		}
 	}
-	s.tellQueue(subs...)
+	s.tellQueue(queues...)
 	s.tellDeliveries(news)
 }
 
@@ -265,7 +265,7 @@ func (s *Store) CancelDelivery(ctx context.Context, actor hook.Actor, by string,
 	}, func() {
 		s.calledOff.Add(1)
 		b.apply()
-		s.tellQueue(d.SubscriptionID)
+		s.tellQueue(queueOf(&d))
 	})
 	if err != nil {
 		return hook.Delivery{}, err

@@ -37,9 +37,9 @@ type Options struct {
 	// goroutine: it must not block. Groups never overlap, so that a cursor over what was announced misses nothing.
 	// The bodies are not to be kept.
 	OnCommit func([]*hook.Request)
-	// OnQueue tells that subscriptions, 0 for resends to typed URLs, may have something to send, or may have changed. It
-	// must not block.
-	OnQueue func(subscriptions []hook.ID)
+	// OnQueue tells that queues, see Claim.Queue, may have something to send, or that their subscriptions may have changed. It must
+	// not block.
+	OnQueue func(queues []hook.ID)
 	// OnDelivery tells of deliveries that were made or have changed, once that is on disk. It must not block.
 	OnDelivery func([]hook.DeliveryNews)
 	// OnSubscription tells that a subscription was made, changed, paused, resumed or deleted, that what it held was discarded or
@@ -206,14 +206,14 @@ func (p prepared) QueryContext(ctx context.Context, _ string, args ...any) (*sql
 }
 
 // preparedReads are asked for every delivery, where parsing them would take as long as running them.
-type preparedReads struct{ due, toSend, request prepared }
+type preparedReads struct{ due, dueOneOff, toSend, request prepared }
 
 func (p *preparedReads) prepare(ctx context.Context, s *Store) error {
 	for _, read := range []struct {
 		db    *sql.DB
 		query string
 		stmt  *prepared
-	}{{s.work, dueQuery, &p.due}, {s.work, requestQuery, &p.toSend}, {s.read, requestQuery, &p.request}} {
+	}{{s.work, dueQuery, &p.due}, {s.work, dueOneOffQuery, &p.dueOneOff}, {s.work, requestQuery, &p.toSend}, {s.read, requestQuery, &p.request}} {
 		var err error
 		if read.stmt.stmt, err = read.db.PrepareContext(ctx, read.query); err != nil {
 			return fmt.Errorf("%s: %w", read.query, err)

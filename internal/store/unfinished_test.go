@@ -43,7 +43,7 @@ func TestUnfinishedIsNotRemovedByCount(t *testing.T) {
 	wantEqual(t, "left", left(t, s, u.ID), []hook.ID{held, plain[4], plain[5]})
 	wantEqual(t, "told", removed, plain[:4])
 	wantEqual(t, "kept", stats(t, s, u.ID).Kept, int64(3))
-	due, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	due, _ := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due", due, []hook.ID{held})
 	wantCounts(t, s, u.ID)
 }
@@ -262,7 +262,7 @@ func TestSettle(t *testing.T) {
 	must(t, s.DeleteSubscription(t.Context(), hook.System, b.ID, true))
 	upkeep(t, s, func() bool { return number(t, s, "SELECT count(*) FROM deliveries WHERE state = 4") == 6 })
 	wantEqual(t, "counts", counts(t, s, a.ID), hook.DeliveryCounts{Unfinished: 1, Cancelled: 3})
-	got, _ := due(t, s, store.Queue{Subscription: a.ID})
+	got, _ := due(t, s, store.Queue{ID: a.ID})
 	wantEqual(t, "due", got, []hook.ID{after})
 }
 
@@ -283,7 +283,7 @@ func TestDeletingNamesUnfinished(t *testing.T) {
 	_, err := s.ClearRequests(ctx, hook.System, u.ID, true)
 	must(t, err)
 	wantEqual(t, "counts of all", counts(t, s, sub.ID), hook.DeliveryCounts{Cancelled: 2})
-	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	got, _ := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due", got, nil)
 	route(t, s, u.ID, sub.ID)
 	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))

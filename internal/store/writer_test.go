@@ -420,6 +420,6 @@ func TestDiscardedNeverComesBack(t *testing.T) {
 	closeStore(t, s)
 	s = storetest.Open(t, store.Options{Path: path, Key: key})
 	r := route(t, s, u.ID, sub.ID)
-	got, _ := due(t, s, store.Queue{Subscription: sub.ID})
+	got, _ := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due", got, []hook.ID{r})
 }
