@@ -240,11 +240,40 @@ func TestDeadTargetHoldsUpNobody(t *testing.T) {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	s := newSink(t, nil)
+	h, request := diedSending(t, func(sub *hook.Subscription) { sub.TargetURL = s.URL })
+	h.start()
+	d, attempts := h.wait(request, hook.Succeeded)
+	wantEqual(t, "attempts", d.AttemptCount, 2)
+	wantEqual(t, "used", d.Used, 1)
+	if attempts[0].Error == "" || attempts[0].Status != 0 {
+		t.Errorf("the attempt that nobody knows about: %+v", attempts[0])
+	}
+	wantEqual(t, "its number at the target", s.next(t).Header.Get("Hookkeeper-Attempt"), "2")
+}
+
+// TestRestartAsksTheFilter: a process that died may not have asked the condition of what it had claimed.
+func TestRestartAsksTheFilter(t *testing.T) {
+	t.Parallel()
+	s := newSink(t, nil)
+	h, request := diedSending(t, func(sub *hook.Subscription) { sub.TargetURL, sub.Filter.JQ = s.URL, "false" })
+	h.start()
+	d, _ := h.wait(request, hook.Skipped, hook.Succeeded)
+	wantEqual(t, "state", d.State, hook.Skipped)
+	wantEqual(t, "reason", d.Reason, "jq: false")
+}
+
+// diedSending returns a house that has not been started, whose process before had claimed the only delivery and died.
+func diedSending(t *testing.T, change func(*hook.Subscription)) (h *house, request hook.ID) {
+	t.Helper()
 	path, key := filepath.Join(t.TempDir(), "hookkeeper.db"), seal.NewKey()
 	died := storetest.Open(t, store.Options{Path: path, Key: key})
 	u := storetest.CaptureURL(t, died)
-	sub := storetest.Subscription(t, died, u.ID, func(sub *hook.Subscription) { sub.TargetURL, sub.Signing.Scheme = s.URL, hook.SignNone })
-	r := storetest.Routed(u.ID, 10, sub.ID)
+	sub := storetest.Subscription(t, died, u.ID, func(sub *hook.Subscription) {
+		sub.Signing.Scheme = hook.SignNone
+		change(sub)
+	})
+	r := storetest.Routed(u.ID, 0, sub.ID)
+	r.Body, r.BodySize = []byte("{}"), 2
 	if err := died.Capture(r); err != nil {
 		t.Fatal(err)
 	}
@@ -255,15 +284,7 @@ func TestRestart(t *testing.T) {
 	if _, err := died.Record(t.Context(), store.Turn{Claims: found.Claims}); err != nil {
 		t.Fatal(err)
 	}
-	h := openHouse(t, store.Options{Path: path, Key: key})
-	h.start()
-	d, attempts := h.wait(r.ID, hook.Succeeded)
-	wantEqual(t, "attempts", d.AttemptCount, 2)
-	wantEqual(t, "used", d.Used, 1)
-	if attempts[0].Error == "" || attempts[0].Status != 0 {
-		t.Errorf("the attempt that nobody knows about: %+v", attempts[0])
-	}
-	wantEqual(t, "its number at the target", s.next(t).Header.Get("Hookkeeper-Attempt"), "2")
+	return openHouse(t, store.Options{Path: path, Key: key}), r.ID
 }
 
 // TestStop: what is under way when the worker stops comes to its end and is recorded.

@@ -131,13 +131,14 @@ func (q *queue) giveBack() (back []store.Claim) {
 	return back
 }
 
-// undecided reports whether the filter has to be asked before the first of ready is sent.
+// undecided reports whether the filter has to be asked before the first of ready is sent: also when a process died that had
+// claimed it, and may not have asked.
 func (q *queue) undecided() bool {
 	if len(q.ready) == 0 || q.sub == nil {
 		return false
 	}
 	c := &q.ready[0]
-	return c.ID != q.passed && c.Trigger == hook.TriggerCapture && c.AttemptCount == 0 && (q.sub.Filter.JQ != "" || c.Undecided)
+	return c.ID != q.passed && c.Trigger == hook.TriggerCapture && (c.AttemptCount == 0 || c.Interrupted) && (q.sub.Filter.JQ != "" || c.Undecided)
 }
 
 // limit is how many attempts may be under way.
