@@ -136,7 +136,7 @@ var met = [Limits]Met{
 	LimitJSONSize:      {pages, http.StatusRequestEntityTooLarge, "JSON document too large"},
 	LimitSelected:      {pages, http.StatusUnprocessableEntity, "too much selected to be resent at once"},
 	LimitCaptureURLs:   {pages, http.StatusConflict, "too many capture URLs of a user"},
-	LimitSubscriptions: {pages, http.StatusConflict, "too many subscriptions of a capture URL"},
+	LimitSubscriptions: {pages, http.StatusConflict, "too many subscriptions, or too large ones"},
 	LimitTokens:        {pages, http.StatusConflict, "too many API tokens of a user"},
 	LimitUsers:         {pages, http.StatusConflict, "too many users"},
 	LimitNoLogin:       {pages, http.StatusUnauthorized, "no valid login or token"},

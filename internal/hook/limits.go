@@ -50,7 +50,8 @@ const (
 	MaxLog           = 1 << 30                // and from which on captures are refused
 
 	// Subscriptions and deliveries.
-	MaxSubscriptions       = 200 // of one capture URL
+	MaxSubscriptions       = 200      // of one capture URL
+	MaxSubscriptionBytes   = 32 << 20 // of all subscriptions of one user, see Subscription.Size: they are in memory
 	MaxConditions          = 20  // of a filter
 	MaxConditionField      = 200
 	MaxConditionValue      = 1 << 10

@@ -42,7 +42,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| body edited in the dashboard | " + mib(MaxEditedBody) + " |",
 		"| " + mib(MaxFormBytes) + "; " + mib(MaxJSONBytes) + " |",
 		"| " + kib(MaxResponseBody) + ", " + strconv.Itoa(MaxResponseHeaders) + " headers; " + mib(MaxResponses) + " with headers |",
-		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + " |",
+		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + "; " + mib(MaxSubscriptionBytes) + " of a user's |",
 		"| " + mib(FilterWork) + " before the sender is answered |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",

@@ -131,6 +131,35 @@ func (r Retry) Pause(n int) time.Duration {
 	return r.Backoff[min(max(n, 1), len(r.Backoff))-1]
 }
 
+// What a subscription takes in memory beside its texts, and how much larger a jq program is than its text; both measured.
+const (
+	subscriptionItself = 2 << 10
+	jqCompiled         = 64
+)
+
+// Size is what the subscription counts against MaxSubscriptionBytes. Secrets do not count, so that one can always be replaced.
+func (s *Subscription) Size() int {
+	n := subscriptionItself + len(s.Name) + len(s.TargetURL) + jqCompiled*len(s.Filter.JQ)
+	for _, h := range s.Headers {
+		n += len(h.Name) + len(h.Value)
+	}
+	for _, c := range s.Filter.Conditions {
+		n += len(c.Field) + len(c.Value)
+	}
+	return n
+}
+
+// CheckRoom returns a Conflict when the subscription is larger than the one it replaces, nil for none, and takes all subscriptions
+// of its owner, others bytes without the two, over MaxSubscriptionBytes.
+func (s *Subscription) CheckRoom(replaced *Subscription, others int) error {
+	size := s.Size()
+	if replaced != nil && size <= replaced.Size() || others+size <= MaxSubscriptionBytes {
+		return nil
+	}
+	return LimitSubscriptions.Errorf(Conflict, "This subscription takes %d bytes of memory, a jq condition %d times its length of that. "+
+		"The owner's others take %d, and %d in all is the most: shorten it, or delete others.", size, jqCompiled, others, MaxSubscriptionBytes)
+}
+
 // Validate returns an Invalid error that names every mistake, nil when there is none. It judges the form of the target
 // URL only; whether it may be reached is for package egress, a jq program for package filter, a secret for
 // ValidateSecret.

@@ -357,7 +357,7 @@ func (s *Store) CountSubscriptions(captureURL hook.ID) (all, inTrouble int) {
 }
 
 // CreateSubscription stores sub and sets its ID and CreatedAt. NotFound when the actor may not see its capture URL,
-// Conflict when that has as many as it can.
+// Conflict when that has as many as it can, or when all of its owner are too large.
 func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *hook.Subscription) error {
 	var e *subEntry
 	return s.do(ctx, func(tx *sql.Tx) error {
@@ -368,6 +368,9 @@ func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *h
 		if len(s.SubscriptionsOf(u.id)) >= hook.MaxSubscriptions {
 			return hook.LimitSubscriptions.Errorf(hook.Conflict, "This capture URL has %d subscriptions, and that is the most. Delete one first.",
 				hook.MaxSubscriptions)
+		}
+		if err := sub.CheckRoom(nil, s.subscriptionBytes(u.get().OwnerID, nil)); err != nil {
+			return err
 		}
 		now := time.Now()
 		if sub.ID, err = s.newID(ctx, tx, "subscriptions", now); err != nil {
@@ -390,6 +393,16 @@ func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *h
 		s.urls.addSub(e)
 		s.tellSubscription(e)
 	})
+}
+
+// subscriptionBytes returns the size of the subscriptions of a user, all but one.
+func (s *Store) subscriptionBytes(owner hook.ID, without *subEntry) (size int) {
+	for _, e := range s.urls.load().subs {
+		if e != without && e.url.get().OwnerID == owner {
+			size += e.get().Size()
+		}
+	}
+	return size
 }
 
 func (s *Store) insertSubscription(ctx context.Context, tx *sql.Tx, sub *hook.Subscription) error {
@@ -431,6 +444,9 @@ func (s *Store) UpdateSubscription(ctx context.Context, actor hook.Actor, id hoo
 		fields, status = *before, e.getStatus()
 		fields.Headers, fields.Filter.Conditions = slices.Clone(before.Headers), slices.Clone(before.Filter.Conditions)
 		if err := change(&fields); err != nil {
+			return err
+		}
+		if err := fields.CheckRoom(before, s.subscriptionBytes(e.url.get().OwnerID, e)); err != nil {
 			return err
 		}
 		fields.ID, fields.CaptureURLID, fields.CreatedAt = before.ID, before.CaptureURLID, before.CreatedAt
