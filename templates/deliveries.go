@@ -108,6 +108,7 @@ type EditForm struct {
 	Request        *hook.Request
 	URL            URLItem
 	Subscriptions  []*hook.Subscription
+	Delivery       hook.ID // the form begins with what it sent; 0 = with the request
 	SubscriptionID hook.ID // it goes to; 0 = to TargetURL
 	TargetURL      string
 	SignAs         hook.ID // for TargetURL

@@ -268,28 +268,59 @@ func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := templates.EditForm{Request: request, URL: u, Subscriptions: s.Store.SubscriptionsOf(u.ID), Retry: true}
-	edit := newEdit(request, nil)
-	if text := r.URL.Query().Get("delivery"); text != "" {
-		id, _ := hook.ParseID(hook.DeliveryPrefix, text)
-		d, err := s.Store.Delivery(r.Context(), actor(r), id)
-		if err != nil || d.RequestID != request.ID {
-			return errNoPage
-		}
-		form.SubscriptionID = d.SubscriptionID
+	d, edit, err := s.beginsWith(r, request, r.URL.Query().Get("delivery"))
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.ID != 0:
+		form.Delivery, form.SubscriptionID = d.ID, d.SubscriptionID
 		if d.SubscriptionID == 0 {
 			form.TargetURL, form.SignAs, form.Retry = d.TargetURL, d.SignAs, d.Retry
 		}
-		if d.Edited {
-			if edit, err = s.Store.Edit(r.Context(), actor(r), id); err != nil {
-				return err
-			}
-		}
-	} else if len(form.Subscriptions) > 0 {
+	case len(form.Subscriptions) > 0:
 		form.SubscriptionID = form.Subscriptions[0].ID
-		edit = newEdit(request, form.Subscriptions[0])
+	}
+	if edit == nil {
+		edit = newEdit(request, subscriptionOf(form))
 	}
 	fillEdit(&form, edit)
 	return s.render(w, r, http.StatusOK, templates.EditAndResend(page, form))
+}
+
+// beginsWith returns the delivery of a request that the form begins with, none when the text is "", and its edited copy if it
+// sent one.
+func (s *Server) beginsWith(r *http.Request, request *hook.Request, text string) (d hook.Delivery, edit *hook.Edit, err error) {
+	if text == "" {
+		return d, nil, nil
+	}
+	id, _ := hook.ParseID(hook.DeliveryPrefix, text)
+	d, err = s.Store.Delivery(r.Context(), actor(r), id)
+	switch {
+	case hook.Is(err, hook.NotFound) || err == nil && d.RequestID != request.ID:
+		return d, nil, errNoPage
+	case err == nil && d.Edited:
+		edit, err = s.Store.Edit(r.Context(), actor(r), id)
+	}
+	return d, edit, err
+}
+
+// subscriptionOf returns the subscription that is chosen in a form, nil when none is or it is gone.
+func subscriptionOf(form templates.EditForm) *hook.Subscription {
+	for _, sub := range form.Subscriptions {
+		if sub.ID == form.SubscriptionID {
+			return sub
+		}
+	}
+	return nil
+}
+
+// bodyOf returns what an edited copy sends.
+func bodyOf(e *hook.Edit, request *hook.Request) []byte {
+	if e == nil || e.Body == nil {
+		return request.Body
+	}
+	return e.Body
 }
 
 // fillEdit writes an edited copy into the form.
@@ -300,10 +331,7 @@ func fillEdit(form *templates.EditForm, e *hook.Edit) {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
 	form.Headers = strings.ToValidUTF8(strings.Join(lines, "\n"), "\uFFFD")
-	body := e.Body
-	if body == nil {
-		body = form.Request.Body
-	}
+	body := bodyOf(e, form.Request)
 	form.BodyIsBinary = !editable(body)
 	if !form.BodyIsBinary {
 		form.Body = string(body)
@@ -328,12 +356,17 @@ func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	form := templates.EditForm{
-		Request: request, URL: u, Subscriptions: s.Store.SubscriptionsOf(u.ID), TargetURL: strings.TrimSpace(r.PostForm.Get("target_url")),
-		Method: r.PostForm.Get("method"), Path: r.PostForm.Get("path"), Query: r.PostForm.Get("query"), Headers: typedText(r.PostForm.Get("headers")),
-		Body: r.PostForm.Get("body"), BodyIsBinary: !editable(request.Body), Retry: r.PostForm.Get("retry") == "true",
+	d, edit, err := s.beginsWith(r, request, r.PostForm.Get("delivery"))
+	if err != nil {
+		return err
 	}
-	resend, err := s.readEdited(r, &form)
+	before := bodyOf(edit, request)
+	form := templates.EditForm{
+		Request: request, URL: u, Delivery: d.ID, Subscriptions: s.Store.SubscriptionsOf(u.ID), TargetURL: strings.TrimSpace(r.PostForm.Get("target_url")),
+		Method: r.PostForm.Get("method"), Path: r.PostForm.Get("path"), Query: r.PostForm.Get("query"), Headers: typedText(r.PostForm.Get("headers")),
+		Body: r.PostForm.Get("body"), BodyIsBinary: !editable(before), Retry: r.PostForm.Get("retry") == "true",
+	}
+	resend, err := s.readEdited(r, &form, before)
 	if err == nil {
 		var made []hook.Delivery
 		if made, err = s.Store.Resend(r.Context(), actor(r), user(r).Email, resend); err == nil {
@@ -346,8 +379,8 @@ func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusUnprocessableEntity, templates.EditAndResend(page, form))
 }
 
-// readEdited returns what the form asks for.
-func (s *Server) readEdited(r *http.Request, form *templates.EditForm) (hook.Resend, error) {
+// readEdited returns what the form asks for, when the body was one before.
+func (s *Server) readEdited(r *http.Request, form *templates.EditForm, before []byte) (hook.Resend, error) {
 	resend := hook.Resend{RequestID: form.Request.ID, Retry: form.Retry}
 	var bad error
 	if text := r.PostForm.Get("subscription"); text != "" {
@@ -367,14 +400,14 @@ func (s *Server) readEdited(r *http.Request, form *templates.EditForm) (hook.Res
 	if err != nil {
 		err = relocate(err, "response.headers", "headers")
 	}
-	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers}
+	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers, Body: before}
 	if !form.BodyIsBinary {
 		e.Body = []byte(form.Body)
-		if !strings.Contains(string(form.Request.Body), "\r\n") {
+		if !strings.Contains(string(before), "\r\n") {
 			e.Body = []byte(typedText(form.Body))
 		}
-		leaveOutBody(e, form.Request)
 	}
+	leaveOutBody(e, form.Request)
 	resend.Edit = e
 	return resend, joinInvalid(bad, err, e.Validate())
 }

@@ -411,6 +411,51 @@ func TestEditAndResend(t *testing.T) {
 	wantEqualOf(t, "marked", marked, []string{"method", "path", "query", "headers"})
 }
 
+// TestEditTheCopyAgain: what can be no text field stays the body of the delivery that the form began with, not that of the request,
+// and what can be one is edited, whatever the request's is.
+func TestEditTheCopyAgain(t *testing.T) {
+	t.Parallel()
+	const text, binary = "text", "\xff\x00"
+	for _, test := range []struct{ request, copied, typed, want string }{
+		{text, binary, "", binary},
+		{binary, text, "typed", "typed"},
+		{text, "other", "typed", "typed"},
+	} {
+		d := newDash(t, guarded(t))
+		sub := storetest.Subscription(t, d.store, d.own.ID, func(s *hook.Subscription) { s.AppendPath = true })
+		r := d.request(d.own.ID, test.request)
+		resend := hook.Resend{RequestID: r.ID, SubscriptionID: sub.ID, Edit: &hook.Edit{Method: "PUT", Body: []byte(test.copied)}}
+		made, err := d.store.Resend(t.Context(), hook.System, "", resend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, id := requestPath(d.own.ID, r.ID)+"/edit", made[0].ID.Text(hook.DeliveryPrefix)
+		form := d.get(path + "?delivery=" + id).parse(t)
+		fields := []string{"subscription", sub.ID.Text(hook.SubscriptionPrefix), "method", "PUT", "delivery", form.One("input[name=delivery]").Attr("value")}
+		if len(form.All("#body")) > 0 {
+			fields = append(fields, "body", test.typed)
+		} else if test.typed != "" {
+			t.Errorf("%q cannot be edited", test.copied)
+		}
+		d.follow(path, fields...)
+		all, err := d.store.Deliveries(t.Context(), hook.System, store.DeliveryPage{Request: r.ID, Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		edit, err := d.store.Edit(t.Context(), hook.System, all[0].ID)
+		if err != nil || string(edit.Body) != test.want {
+			t.Errorf("request %q, copy %q: sent %q, want %q; %v", test.request, test.copied, edit.Body, test.want, err)
+		}
+		wantStatus(t, "a delivery of nobody's", d.get(path+"?delivery=dlv_0000000000000"), http.StatusNotFound)
+		made, err = d.store.Resend(t.Context(), hook.System, "", hook.Resend{RequestID: r.ID, SubscriptionID: sub.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := d.get(path + "?delivery=" + made[0].ID.Text(hook.DeliveryPrefix)).parse(t)
+		wantEqualOf(t, "path of an unedited one", whole.One("#path").Attr("value"), r.SubPath())
+	}
+}
+
 // TestReplayFromDashboard: counted first, then started, followed and cancelled.
 func TestReplayFromDashboard(t *testing.T) {
 	t.Parallel()
