@@ -86,7 +86,7 @@ func (s *Server) setup(w http.ResponseWriter, r *http.Request) error {
 	if s.Setup.Done != nil {
 		s.Setup.Done()
 	}
-	return s.welcome(w, r, u, "/")
+	return s.welcome(w, r, u, "/", "")
 }
 
 // validSetup reports whether a token is the one of the set-up link.
@@ -125,7 +125,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		form := templates.LoginForm{Email: email, Next: next, Problem: "E-mail address or password is wrong."}
 		return s.render(w, r, http.StatusUnauthorized, templates.Login(s.page(r, "Log in"), form))
 	}
-	return s.welcome(w, r, u, next)
+	return s.welcome(w, r, u, next, "")
 }
 
 // checkPassword looks a user up and reports whether the password is theirs. It counts, slows down and refuses as the
@@ -146,11 +146,14 @@ func (s *Server) checkPassword(r *http.Request, email, password string) (hook.Us
 	return u, right, err
 }
 
-// welcome logs a user in and leads to next, or to the first capture URL, made now for a user who has none. A login that
-// was there before ends with its live views: they may be another user's.
-func (s *Server) welcome(w http.ResponseWriter, r *http.Request, u hook.User, next string) error {
+// welcome logs a user in and leads to next, or to the first capture URL, made now for a user who has none, where a sentence is
+// said, "" for none. A login that was there before ends with its live views: they may be another user's.
+func (s *Server) welcome(w http.ResponseWriter, r *http.Request, u hook.User, next, said string) error {
 	if err := s.startSession(r, u); err != nil {
 		return err
+	}
+	if said != "" {
+		s.flashes.put(hashSession(visitorOf(r).session.Token(r.Context())), said, time.Now())
 	}
 	s.sockets.closeSession(visitorOf(r).hash)
 	s.setDevice(w, r, u)
@@ -234,7 +237,11 @@ func (s *Server) acceptInvite(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.sockets.closeUser(u.ID, "")
-	return s.welcome(w, r, u, "/")
+	tokens, err := s.Store.Tokens(r.Context(), hook.Actor{UserID: u.ID})
+	if err != nil {
+		return err
+	}
+	return s.welcome(w, r, u, "/", strings.TrimSpace(tokensAfter(store.PasswordChange{Tokens: len(tokens)}, false)))
 }
 
 // localPath returns next when it is a path of ours, else "/": a link to our login must not lead to a page that looks

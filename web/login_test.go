@@ -494,7 +494,12 @@ func TestInvite(t *testing.T) {
 	a = b.post("/settings/users/" + u.ID.Text(hook.UserPrefix) + "/invite")
 	token = inviteLink.FindStringSubmatch(a.body)[1]
 	wantStatus(t, "not used yet", bob.get("/settings"), http.StatusOK)
-	wantStatus(t, "use it", s.browser().post("/invite", "token", token, "password", "another password"), http.StatusSeeOther)
+	s.token(u)
+	again := s.browser()
+	wantStatus(t, "use it", again.post("/invite", "token", token, "password", "another password"), http.StatusSeeOther)
+	if page := again.get("/"); !strings.Contains(page.body, "API tokens of yours that stay valid: 1. Revoke them under API tokens.") {
+		t.Error("nobody is told that a new password leaves API tokens valid")
+	}
 	wantRedirect(t, "the old session", bob.get("/settings"), "/login?next=%2Fsettings")
 	if _, err := s.store.InviteUser(t.Context(), auth.HashToken(token)); !hook.Is(err, hook.NotFound) {
 		t.Errorf("the link is still good: %v", err)
