@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	recentBytes = 16 << 20  // of the bodies that are kept
+	recentBytes = 16 << 20  // of the requests that are kept
 	recentBody  = 256 << 10 // a body larger than this is read from the store
 )
 
@@ -47,7 +47,15 @@ func delivered(r *hook.Request) bool {
 }
 
 // recentSize is about what a kept request takes.
-func recentSize(r *hook.Request) int { return 2<<10 + len(r.Body) }
+func recentSize(r *hook.Request) int {
+	n := 2<<10 + len(r.Body) + len(r.Path) + len(r.Query)
+	for _, headers := range [][]hook.Header{r.Headers, r.Trailers} {
+		for _, h := range headers {
+			n += 64 + len(h.Name) + len(h.Value)
+		}
+	}
+	return n
+}
 
 func (k *recent) get(id hook.ID) *hook.Request {
 	k.mu.Lock()
