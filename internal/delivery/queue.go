@@ -108,6 +108,12 @@ func (q *queue) refresh(ctx context.Context, st *store.Store) {
 	}
 }
 
+// asleep reports whether there is nothing to do for the queue until its next look, unless somebody tells: most are, and a turn
+// must not cost more for them.
+func (q *queue) asleep(now time.Time) bool {
+	return !q.look && len(q.claimed) == 0 && q.nextLook().After(now)
+}
+
 // held reports whether nothing at all may be sent.
 func (q *queue) held() bool {
 	return q.gone || q.sub != nil && (q.sub.Hold.Disabled || q.sub.Hold.Paused)
@@ -267,10 +273,11 @@ func (q *queue) want(now time.Time) *want {
 	if !q.next.IsZero() && !now.Before(q.next) {
 		q.look, q.next = true, time.Time{}
 	}
-	if q.gone {
+	if q.held() { // whoever ends that tells
 		q.look, q.next = false, time.Time{}
+		return nil
 	}
-	if q.held() || q.rest.After(now) || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
+	if q.rest.After(now) || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
 		return nil
 	}
 	w := &want{queue: q, ask: store.Queue{ID: q.id, Now: now}, turn: q.turn}

@@ -205,6 +205,9 @@ func (w *Worker) gather(ctx context.Context) (results []store.Result, release []
 	}
 	clear(w.woken)
 	for id, q := range w.queues {
+		if q.asleep(now) {
+			continue
+		}
 		q.refresh(ctx, w.Store)
 		w.release = append(w.release, q.giveBack()...)
 		if want := q.want(now); want != nil {
@@ -254,11 +257,14 @@ func (w *Worker) accept(ctx context.Context, results []store.Result, release []s
 	for _, c := range recorded.Leased {
 		w.queues[c.Queue()].add(c)
 	}
+	now := time.Now()
 	for _, q := range w.queues {
-		q.settle()
-		q.refresh(ctx, w.Store) // what was just recorded may hold what was just leased
-		w.release = append(w.release, q.giveBack()...)
-		w.pump(q)
+		if !q.asleep(now) {
+			q.settle()
+			q.refresh(ctx, w.Store) // what was just recorded may hold what was just leased
+			w.release = append(w.release, q.giveBack()...)
+			w.pump(q)
+		}
 		if at := q.nextLook(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at
 		}

@@ -1,0 +1,71 @@
+package delivery
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// TestQuietQueues: a turn does nothing for subscriptions that are paused or whose next attempt is later, of which there may be
+// very many, and learns when that changes.
+func TestQuietQueues(t *testing.T) {
+	var w *Worker
+	st := storetest.Open(t, store.Options{OnQueue: func(queues []hook.ID) { w.Notify(queues) }})
+	w = New(Options{Store: st, Log: slog.New(slog.DiscardHandler)})
+	w.stopping = true // nothing is sent
+	url := storetest.CaptureURL(t, st)
+	paused := storetest.Subscription(t, st, url.ID, func(s *hook.Subscription) { s.Hold.Paused = true })
+	later := storetest.Subscription(t, st, url.ID)
+	if err := st.Capture(storetest.Routed(url.ID, 1, paused.ID, later.ID)); err != nil {
+		t.Fatal(err)
+	}
+	putOffFor(t, st, later.ID, time.Hour)
+	next := w.turn(t.Context())
+	if w.queues[paused.ID] != nil {
+		t.Error("a paused subscription is looked at in each turn")
+	}
+	q := w.queues[later.ID]
+	if q == nil || !q.asleep(time.Now()) || q.sub == nil {
+		t.Fatalf("what is due in an hour is looked at in each turn: %+v", q)
+	}
+	if wait := time.Until(next); wait < 50*time.Minute || wait > time.Hour {
+		t.Errorf("the next turn is in %v", wait)
+	}
+	_, err := st.UpdateSubscription(t.Context(), hook.System, paused.ID, func(s *hook.Subscription) error {
+		s.Hold.Paused = false
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := st.DeliverNow(t.Context(), hook.System, later.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.turn(t.Context())
+	for _, sub := range []hook.Subscription{paused, later} {
+		if q := w.queues[sub.ID]; q == nil || len(q.ready) != 1 {
+			t.Errorf("%s has not begun again: %+v", sub.Name, q)
+		}
+	}
+}
+
+// putOffFor makes the only delivery of a subscription one that waits.
+func putOffFor(t *testing.T, st *store.Store, sub hook.ID, d time.Duration) {
+	t.Helper()
+	found, err := st.Due(t.Context(), store.Queue{ID: sub, Now: time.Now(), Limit: 1})
+	if err != nil || len(found.Claims) != 1 {
+		t.Fatalf("%d are due, %v", len(found.Claims), err)
+	}
+	recorded, err := st.Record(t.Context(), store.Turn{Claims: found.Claims})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := store.Result{Claim: recorded.Leased[0], Next: hook.Next{State: hook.Waiting, At: time.Now().Add(d)}}
+	if _, err := st.Record(t.Context(), store.Turn{Results: []store.Result{result}}); err != nil {
+		t.Fatal(err)
+	}
+}
