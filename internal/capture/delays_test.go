@@ -65,3 +65,17 @@ func TestDelaysInAll(t *testing.T) {
 	d.end(1000)
 	wantEqual(t, "left over", []int{d.all, len(d.ofURL)}, []int{0, 0})
 }
+
+// TestDelaysHoldNoBytes: what is on disk does not count as in flight while its answer waits.
+func TestDelaysHoldNoBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, done := startInBubble(t, nil)
+		s.answering(t, hook.Response{Status: 200, Delay: hook.MaxResponseDelay})
+		head, body := framed(90_000, false)
+		go func() { s.send(t, head, body) }()
+		time.Sleep(time.Second) // of the bubble: the writer gathers
+		s.wantStored(t, "of those that wait for their answer", 1)
+		wantEqual(t, "bytes in flight", s.budget.used.Load(), 0)
+		<-done
+	})
+}

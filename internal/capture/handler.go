@@ -79,23 +79,30 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.admits(w, r, url) {
 		return
 	}
-	request := h.describe(r, url, path, query, bareQuery)
+	if id := h.receive(w, r, url, h.describe(r, url, path, query, bareQuery)); id != 0 {
+		h.answer(w, r, url, id)
+	}
+}
+
+// receive stores a request and returns its id, 0 when it was refused. The body and its charge are let go: the answer may be
+// delayed, and whoever reads it may be slow.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, url *hook.CaptureURL, request described) hook.ID {
 	charge := h.budget.open(url.ID, netid.Network(request.clientAddr))
 	defer charge.release()
 	body, err := h.readBody(w, r, &charge)
 	switch {
 	case errors.Is(err, errTooLarge):
 		h.storeTruncated(w, r, url, request.Request)
-		return
+		return 0
 	case errors.Is(err, errBudget):
 		h.refuseForNow(w, url, hook.LimitBytesInFlight, "Too many bytes are being received right now. Send the request again.\n")
-		return
+		return 0
 	case err != nil:
 		h.refuseCut(w, url, err)
-		return
+		return 0
 	case headerLines(r.Trailer) > hook.MaxTrailerLines:
 		h.refuse(w, url, hook.LimitTrailerLines, "There are more than "+strconv.Itoa(hook.MaxTrailerLines)+" trailer lines.\n")
-		return
+		return 0
 	}
 	request.Body, request.BodySize = body, int64(len(body))
 	request.Trailers = headerList(r.Trailer, nil)
@@ -103,9 +110,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request.Routes = routes(request.Request, h.Store.SubscriptionsOf(url.ID))
 	if err := h.Store.Capture(request.Request); err != nil {
 		h.refuseUnstored(w, url, err)
-		return
+		return 0
 	}
-	h.answer(w, r, url, request.ID)
+	return request.ID
 }
 
 // described is a request with its sender's address as a key.
