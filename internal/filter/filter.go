@@ -17,6 +17,9 @@ import (
 // globBody is how many bytes of a body a glob looks at; what a body is or contains is looked for in all of it.
 const globBody = 1 << 20
 
+// shortText is how many bytes are compared so fast that they are not counted: those of a method, and of most values.
+const shortText = 64
+
 // Facts is what conditions ask of one request. What has to be parsed is parsed when the first condition asks. It is for
 // one goroutine.
 type Facts struct {
@@ -97,8 +100,11 @@ func (x *Facts) holds(c *hook.Condition) bool {
 
 // header compares every value of a header: one that fits is enough, and one that equals is too much for is_not.
 func (x *Facts) header(name string, c *hook.Condition) bool {
+	if !x.afford(len(x.request.Headers)) {
+		return false
+	}
 	for i := range x.request.Headers {
-		if h := &x.request.Headers[i]; h.Name == name {
+		if h := &x.request.Headers[i]; x.same(h.Name, name) {
 			if c.Op == hook.OpExists {
 				return true
 			}
@@ -115,7 +121,7 @@ func (x *Facts) parameter(name string, c *hook.Condition) bool {
 		return false
 	}
 	for _, p := range x.parameters() {
-		if p.name == name {
+		if x.same(p.name, name) {
 			if c.Op == hook.OpExists {
 				return true
 			}
@@ -185,6 +191,9 @@ func (x *Facts) contentType(c *hook.Condition) bool {
 			x.mediaType = strings.ToLower(strings.TrimSpace(x.request.ContentType))
 		}
 	}
+	if !x.afford(min(len(x.mediaType), len(c.Value))) {
+		return false
+	}
 	return strings.EqualFold(x.mediaType, c.Value) == (c.Op == hook.OpIs)
 }
 
@@ -192,7 +201,7 @@ func (x *Facts) body(c *hook.Condition) bool {
 	body := x.request.Body
 	switch c.Op {
 	case hook.OpIs, hook.OpIsNot:
-		return (string(body) == c.Value) == (c.Op == hook.OpIs)
+		return (len(body) == len(c.Value) && x.same(string(body), c.Value)) == (c.Op == hook.OpIs)
 	case hook.OpContains:
 		return x.afford(len(body)) && bytes.Contains(body, []byte(c.Value))
 	case hook.OpGlob:
@@ -206,13 +215,18 @@ func (x *Facts) body(c *hook.Condition) bool {
 func (x *Facts) compare(c *hook.Condition, value string) bool {
 	switch c.Op {
 	case hook.OpIs:
-		return value == c.Value
+		return x.same(value, c.Value)
 	case hook.OpIsNot:
-		return value != c.Value
+		return !x.same(value, c.Value)
 	case hook.OpExists:
 		return value != ""
 	}
 	return x.search(c, value)
+}
+
+// same reports whether two texts are equal. Long ones of one length are work, up to where they differ.
+func (x *Facts) same(a, b string) bool {
+	return len(a) == len(b) && (len(a) <= shortText || x.afford(len(a))) && a == b
 }
 
 func (x *Facts) search(c *hook.Condition, value string) bool {

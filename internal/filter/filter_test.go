@@ -186,6 +186,10 @@ func TestWorkIsBounded(t *testing.T) {
 		{false, []hook.Condition{{Field: "path", Op: hook.OpContains, Value: "orders"}}, 14, hook.Undecided},
 		{false, []hook.Condition{{Field: "header.X-Topic", Op: hook.OpGlob, Value: "z*"}}, 18, hook.Undecided},
 		{false, []hook.Condition{{Field: "query.topic", Op: hook.OpIs, Value: "z"}}, 3, hook.Undecided},
+		{false, []hook.Condition{{Field: "header.X-Topic", Op: hook.OpIs, Value: "z"}}, len(r.Headers), 0},
+		{false, []hook.Condition{{Field: "header.X-Topic", Op: hook.OpIs, Value: "z"}}, len(r.Headers) - 1, hook.Undecided},
+		{false, []hook.Condition{{Field: "body", Op: hook.OpIs, Value: strings.Repeat("b", 1000)}}, 1000, 0},
+		{false, []hook.Condition{{Field: "body", Op: hook.OpIsNot, Value: strings.Repeat("b", 1000)}}, 999, hook.Undecided},
 	} {
 		f := hook.Filter{Any: tc.any, Conditions: tc.conditions}
 		if got := NewFacts(r, tc.work).Match(&f); got != tc.want {
