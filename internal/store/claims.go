@@ -82,10 +82,10 @@ type Found struct {
 
 const (
 	selectDue = "SELECT " + claimColumns + " FROM deliveries d WHERE "
-	isDue     = ` AND d.state < 2 AND d.due_at <= $2 AND d.id > $3 AND (d.due_at, d.id) > ($4, $5) ORDER BY d.due_at, d.id LIMIT $6`
+	isDue     = ` AND d.state < 2 AND d.due_at <= $2 AND (d.due_at, d.id) > ($4, $5) ORDER BY d.due_at, d.id LIMIT $6`
 
-	dueQuery       = selectDue + ofSubscription + isDue
-	dueOneOffQuery = selectDue + oneOffsOf + isDue
+	dueQuery       = selectDue + ofSubscription + " AND d.id > $3" + isDue
+	dueOneOffQuery = selectDue + oneOffsOf + " AND d.request_id > $3" + isDue
 )
 
 // ofQueue returns the condition of the rows of a queue, and its $1.
@@ -105,11 +105,12 @@ func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
 	if q.Ordered {
 		limit, now = 1, math.MaxInt64
 	}
-	stmt, of := &s.often.due, q.ID
+	stmt, of, gone := &s.often.due, q.ID, s.discardedUpTo(q.ID)
 	if of < 0 {
 		stmt, of = &s.often.dueOneOff, -of
+		gone = s.clearedUpTo(of)
 	}
-	found, err := queryAll(ctx, stmt, scanClaim, "", of, now, s.discardedUpTo(q.ID), q.From.due, q.From.id, limit)
+	found, err := queryAll(ctx, stmt, scanClaim, "", of, now, gone, q.From.due, q.From.id, limit)
 	if err != nil {
 		return Found{}, err
 	}
@@ -162,6 +163,14 @@ func (s *Store) subscriptionsWith(ctx context.Context, from, to hook.State) ([]h
 			SELECT (SELECT min(subscription_id) FROM deliveries WHERE subscription_id > has.id) FROM has WHERE has.id IS NOT NULL)
 		SELECT id FROM has WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.subscription_id = has.id AND d.state BETWEEN $1 AND $2)`,
 		int(from), int(to))
+}
+
+// clearedUpTo returns up to which request all are deleted of a capture URL, whether their rows are gone or not.
+func (s *Store) clearedUpTo(captureURL hook.ID) hook.ID {
+	if u := s.urls.load().byID[captureURL]; u != nil {
+		return u.clearedUpTo()
+	}
+	return math.MaxInt64
 }
 
 func (s *Store) discardedUpTo(subscription hook.ID) hook.ID {

@@ -162,6 +162,19 @@ func TestOneOffsAreSought(t *testing.T) {
 	}
 }
 
+// TestClearedOneOffs: a resend whose request was deleted with all others is not due, although its row is still there.
+func TestClearedOneOffs(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	must(t, errOf(s.Resend(t.Context(), hook.System, "", hook.Resend{RequestID: route(t, s, u.ID), TargetURL: "https://a.example"})))
+	queue := store.Queue{ID: -u.ID}
+	got, _ := due(t, s, queue)
+	wantEqual(t, "due", len(got), 1)
+	must(t, errOf(s.ClearRequests(t.Context(), hook.System, u.ID, true)))
+	got, _ = due(t, s, queue)
+	wantEqual(t, "due when all are deleted", len(got), 0)
+}
+
 // TestRecentTargets: the newest first, each once, and only those of the capture URL.
 func TestRecentTargets(t *testing.T) {
 	s := storetest.Open(t, store.Options{})
