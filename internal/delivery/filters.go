@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/filter"
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -86,7 +87,11 @@ func (w *Worker) decided(q *queue, next *hook.Next) {
 		q.passed = q.ready[0].ID
 		return
 	}
-	w.results = append(w.results, store.Result{Claim: q.ready[0], Next: *next})
+	result := store.Result{Claim: q.ready[0], Next: *next}
+	if putOff(&result) {
+		q.rest = time.Now().Add(oursRest)
+	}
+	w.results = append(w.results, result)
 	q.ready = q.ready[1:]
 	w.signal()
 }

@@ -49,3 +49,23 @@ func TestWaitingForJQ(t *testing.T) {
 		t.Errorf("%d are leased, %d are under way with %d bytes", len(q.ready), w.room.sending, w.room.bytes)
 	}
 }
+
+// TestRestAfterUnreadable: when the request could not be read for its condition, the queue rests, and does not run through all it
+// has.
+func TestRestAfterUnreadable(t *testing.T) {
+	w := New(Options{Store: storetest.Open(t, store.Options{}), Log: slog.New(slog.DiscardHandler)})
+	q := newQueue(1)
+	q.sub = &subscription{}
+	q.sub.Filter.JQ, q.sub.Concurrency = ".", 1
+	for id := range hook.ID(3) {
+		q.add(store.Claim{Delivery: hook.Delivery{ID: id + 1}})
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.decided(q, w.later("a test", nil))
+	w.pump(q)
+	if q.deciding || !q.waits || len(q.ready) != 2 {
+		t.Errorf("the next one is asked at once: %+v", q)
+	}
+	w.stopping = true
+}

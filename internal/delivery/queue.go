@@ -50,8 +50,9 @@ type queue struct {
 	headAt  time.Time      // when that was done last
 	turn    store.ProbeTurn
 	rest    time.Time // nothing is sent until then, after a fault of ours
+	unread  time.Time // nothing is claimed until then, because that failed
 	blocked bool      // among Worker.blocked
-	waits   bool      // a timer runs for the rate
+	waits   bool      // a timer runs for the rate or the rest
 
 	deciding bool // among those that wait for their filter, or it is being decided
 }
@@ -241,6 +242,8 @@ func (q *queue) nextLook() time.Time {
 		return time.Time{}
 	case q.rest.After(now):
 		return q.rest.Round(0)
+	case q.unread.After(now):
+		return q.unread.Round(0)
 	case !q.typed() && q.sub.Health.QuietUntil.After(now):
 		return q.sub.Health.QuietUntil.Round(0)
 	case q.down() && q.look:
@@ -277,7 +280,7 @@ func (q *queue) want(now time.Time) *want {
 		q.look, q.next = false, time.Time{}
 		return nil
 	}
-	if q.rest.After(now) || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
+	if q.rest.After(now) || q.unread.After(now) || q.sub != nil && q.sub.Health.QuietUntil.After(now) {
 		return nil
 	}
 	w := &want{queue: q, ask: store.Queue{ID: q.id, Now: now}, turn: q.turn}
@@ -374,7 +377,7 @@ func (q *queue) settle() {
 func (q *queue) looked(w *want) {
 	switch {
 	case w.failed:
-		q.next = time.Now().Add(reread).Round(0)
+		q.unread, q.look = time.Now().Add(reread), true
 		return
 	case w.probe:
 		q.turn, q.dry = w.turn, len(w.claims) == 0

@@ -53,6 +53,27 @@ func TestQuietQueues(t *testing.T) {
 	}
 }
 
+// TestUnreadQueue: a queue that could not be read is read again later, also when its target is down and a probe is due.
+func TestUnreadQueue(t *testing.T) {
+	now := time.Now()
+	for about, health := range map[string]hook.Health{
+		"up": {}, "down": {DownSince: now.Add(-time.Hour), ProbeAt: now.Add(-time.Second), ProbeWait: time.Minute},
+	} {
+		q := newQueue(1)
+		q.sub = &subscription{}
+		q.sub.Health, q.look = health, true
+		want := q.want(now)
+		want.failed = true
+		q.looked(want)
+		if wait := q.nextLook().Sub(now); wait < reread-time.Second || wait > 2*reread || q.want(now) != nil {
+			t.Errorf("%s: it is read again in %v", about, wait)
+		}
+		if q.want(now.Add(2*reread)) == nil {
+			t.Errorf("%s: it is not read again", about)
+		}
+	}
+}
+
 // putOffFor makes the only delivery of a subscription one that waits.
 func putOffFor(t *testing.T, st *store.Store, sub hook.ID, d time.Duration) {
 	t.Helper()

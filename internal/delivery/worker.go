@@ -291,19 +291,20 @@ func (w *Worker) start(q *queue) bool {
 		return false
 	}
 	if q.undecided() {
+		if rest := time.Until(q.rest); rest > 0 {
+			w.resumeIn(q, rest)
+			return false
+		}
 		w.filters.add(q)
 		w.startFilters()
 		return false
 	}
-	if !w.room.has(&q.ready[0]) {
+	if !w.room.lets(q) {
 		w.block(q)
 		return false
 	}
 	if wait := q.pause(); wait > 0 {
-		if !q.waits {
-			q.waits = true
-			time.AfterFunc(wait, func() { w.resume(q) })
-		}
+		w.resumeIn(q, wait)
 		return false
 	}
 	c := q.take()
@@ -327,7 +328,7 @@ func (w *Worker) serve() {
 	for len(w.blocked) > 0 && !w.room.full() {
 		q := w.blocked[0]
 		w.blocked = w.blocked[1:]
-		if q.wants() && !w.room.has(&q.ready[0]) {
+		if q.wants() && !w.room.lets(q) {
 			passed = append(passed, q)
 			continue
 		}
@@ -341,7 +342,15 @@ func (w *Worker) serve() {
 	}
 }
 
-// resume goes on with a queue that had sent as much as its rate allows.
+// resumeIn goes on with a queue after a while.
+func (w *Worker) resumeIn(q *queue, wait time.Duration) {
+	if !q.waits {
+		q.waits = true
+		time.AfterFunc(wait, func() { w.resume(q) })
+	}
+}
+
+// resume goes on with a queue that had sent as much as its rate allows, or rested.
 func (w *Worker) resume(q *queue) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
