@@ -64,7 +64,7 @@ class Inspector {
         this.#state = state;
         this.#showState();
       },
-      onReturn: () => this.#reload(),
+      onOpen: () => this.#reload(),
     });
     document.addEventListener("click", (event) => this.#onClick(event));
     document.addEventListener("submit", (event) => this.#onSubmit(event));
@@ -135,10 +135,11 @@ class Inspector {
     this.#showNews();
   }
 
-  // The capture URL was changed, or the page was away: then deletions were told to nobody.
+  // The capture URL was changed, or the socket has just been opened: what was deleted or delivered before was told to nobody.
   async #reload() {
     this.#deliveries.refresh();
     const upTo = this.#latest;
+    this.#list.reading();
     try {
       const page = await fetchFragment(this.#path, "list");
       this.#showAddress(page.getElementById("address"));

@@ -16,6 +16,7 @@ export class RequestList {
   #filling = false;
   #waiting = 0;
   #marks = new Map(); // id → what its deliveries have come to, of rows that are not drawn yet
+  #told = new Set(); // ids of marks that were told since a page was last asked for
   #loading = null; // the page of the list that is being fetched; frames wait until it is there
   #onDrawn;
 
@@ -74,6 +75,7 @@ export class RequestList {
   mark(marks) {
     for (const [id, html] of Object.entries(marks)) {
       this.#marks.set(id, html);
+      this.#told.add(id);
     }
     if (this.#frames.length === 0 && !this.#loading) {
       this.#drawMarks();
@@ -244,12 +246,24 @@ export class RequestList {
     }
   }
 
+  /** Begins to fetch the newest requests: marks that are told from now on are newer than those on that page. */
+  reading() {
+    this.#told.clear();
+  }
+
   /**
-   * Removes the rows that a newly fetched page of the newest requests shows to be gone, of those up to the id upTo: what
-   * is not on the page, and at the end of the list what is more than is kept, because the oldest go first.
+   * Shows the marks of a newly fetched page of the newest requests, and removes the rows that it shows to be gone, of those up
+   * to the id upTo: what is not on the page, and at the end of the list what is more than is kept, because the oldest go first.
    */
   compare(page, upTo) {
     const there = new Set([...page.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id));
+    for (const row of page.querySelectorAll("#rows > [data-id]")) {
+      const mark = row.querySelector(".outcome");
+      const old = this.row(row.dataset.id)?.querySelector(".outcome");
+      if (old && !this.#told.has(row.dataset.id) && !old.isEqualNode(mark)) {
+        old.replaceWith(mark);
+      }
+    }
     const end = page.getElementById("foot").hidden ? "" : [...there].at(-1);
     this.remove((id) => id <= upTo && id >= end && !there.has(id));
     const known = [...this.rows.querySelectorAll("[data-id]")].map((row) => row.dataset.id).filter((id) => id <= upTo);

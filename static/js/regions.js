@@ -103,7 +103,7 @@ export function startRegions() {
   const regions = new Regions(main, () => fetchFragment(location.href, "regions"));
   const socket = new Socket(live.dataset.socket, {
     onState: showState,
-    onReturn: () => regions.refresh(),
+    onOpen: () => regions.refresh(),
     onFrame: (frame) => {
       if (frame.type === "deliveries") {
         regions.onFrame(frame);

@@ -14,16 +14,15 @@ const tooSlow = 1013;
 const gone = 4404;
 
 /**
- * Keeps a socket open. It calls onFrame with each frame, onState with "live", "reconnecting" or "offline", and onReturn
- * when it is open again after it was lost.
+ * Keeps a socket open. It calls onFrame with each frame, onState with "live", "reconnecting" or "offline", and onOpen each
+ * time it is open: what happened before, since the page was made or the socket was lost, was told to nobody.
  */
 export class Socket {
   #path;
   #after;
   #onFrame;
   #onState;
-  #onReturn;
-  #wasOpen = false;
+  #onOpen;
   #socket = null;
   #timer = 0;
   #failures = 0;
@@ -32,12 +31,12 @@ export class Socket {
   #ended = false;
 
   /** after() returns the last id that the page knows, "" when it needs none. */
-  constructor(path, { after = () => "", onFrame, onState, onReturn }) {
+  constructor(path, { after = () => "", onFrame, onState, onOpen }) {
     this.#path = path;
     this.#after = after;
     this.#onFrame = onFrame;
     this.#onState = onState;
-    this.#onReturn = onReturn;
+    this.#onOpen = onOpen;
     addEventListener("online", () => this.#reconnect(0));
     addEventListener("offline", () => this.#drop("offline"));
     addEventListener("pageshow", (event) => event.persisted && this.#reconnect(0));
@@ -66,10 +65,7 @@ export class Socket {
     socket.onopen = () => {
       this.#failures = 0;
       this.#onState("live");
-      if (this.#wasOpen) {
-        this.#onReturn();
-      }
-      this.#wasOpen = true;
+      this.#onOpen();
       this.#lastVisible = 0;
       this.#tellVisible();
     };

@@ -41,7 +41,7 @@ export function startURLs() {
     drawing ||= document.hidden ? setTimeout(draw, 1000) : requestAnimationFrame(draw);
   };
 
-  // What happened while the page was away was told to nobody.
+  // What happened before the socket was open was told to nobody.
   const readAgain = async () => {
     try {
       const page = await fetchFragment(location.href, "list");
@@ -64,7 +64,7 @@ export function startURLs() {
 
   new Socket(document.getElementById("live").dataset.socket, {
     onState: showState,
-    onReturn: readAgain,
+    onOpen: readAgain,
     onFrame: (frame) => {
       if (frame.type === "degraded") {
         showTrouble("Degraded", frame.message);
