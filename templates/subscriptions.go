@@ -48,6 +48,7 @@ type DryRunResult struct {
 type DryRunItem struct {
 	hook.Summary
 	Matched bool
+	Fails   bool // it cannot be told whether it matches
 	Rule    string
 }
 

@@ -52,7 +52,7 @@ func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay)
 		err := s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request) bool {
 			looked++
 			seen.Cursor = request.ID
-			if ok, _ := match.Match(ctx, request); ok {
+			if match.Match(ctx, request).Matched {
 				r.Count++
 			}
 			return ctx.Err() == nil

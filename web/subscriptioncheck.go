@@ -191,8 +191,7 @@ type dryRun struct {
 
 type dryRunItem struct {
 	hook.Summary
-	Matched bool
-	Rule    string // that said no, or why that cannot be told
+	filter.Verdict
 }
 
 // dryRun tries a filter on the last requests of a capture URL.
@@ -210,8 +209,7 @@ func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, 
 	defer cancel()
 	var run dryRun
 	err = s.Store.EachRequest(ctx, by, captureURL, last, func(r *hook.Request) error {
-		item := dryRunItem{Summary: r.Summary}
-		item.Matched, item.Rule = match.Match(ctx, r)
+		item := dryRunItem{r.Summary, match.Match(ctx, r)}
 		run.Total++
 		if item.Matched {
 			run.Matched++

@@ -184,7 +184,7 @@ func (s *Server) dryRunResult(r *http.Request, captureURL hook.ID, f hook.Filter
 	}
 	result := &templates.DryRunResult{Matched: run.Matched, Total: run.Total}
 	for _, item := range run.Items {
-		result.Items = append(result.Items, templates.DryRunItem{Summary: item.Summary, Matched: item.Matched, Rule: item.Rule})
+		result.Items = append(result.Items, templates.DryRunItem{Summary: item.Summary, Matched: item.Matched, Fails: item.Fails, Rule: item.Rule})
 	}
 	return result, nil
 }

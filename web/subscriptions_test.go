@@ -173,6 +173,8 @@ func TestSubscriptionTriedOut(t *testing.T) {
 	})
 	d.request(d.own.ID, `{"a":1}`)
 	d.request(d.own.ID, `{"a":2}`)
+	d.request(d.own.ID, `no json`)
+	d.request(d.own.ID, `"`+strings.Repeat("x", hook.MaxJQBody)+`"`)
 	fields := []string{"name", "a", "target_url", "https://a.example", "scheme", "standard", "jq", ".a == 2"}
 	tried := d.post(d.form(), append(fields, "action", "test")...)
 	wantStatus(t, "test", tried, http.StatusOK)
@@ -181,9 +183,11 @@ func TestSubscriptionTriedOut(t *testing.T) {
 	}
 	dry := d.post(d.form(), append(fields, "action", "dry-run")...)
 	wantStatus(t, "dry run", dry, http.StatusOK)
-	if text := dry.parse(t).One(".notice").Text(); !strings.Contains(text, "Would have delivered 1 of the last 2.") {
+	if text := dry.parse(t).One(".notice").Text(); !strings.Contains(text, "Would have delivered 1 of the last 4.") {
 		t.Errorf("the dry run says %s", text)
 	}
+	// What cannot be told fails, as it does when it is delivered; what is no JSON does not match.
+	wantEqualOf(t, "verdicts, newest first", dry.parse(t).Texts(".dry-run .state"), []string{"failed", "skipped", "delivered", "skipped"})
 	if n := len(d.store.SubscriptionsOf(d.own.ID)); n != 0 {
 		t.Errorf("%d subscriptions were saved", n)
 	}

@@ -123,12 +123,11 @@ func (sub *subscription) byJQ(ctx context.Context, r *hook.Request) *hook.Next {
 	if sub.program == nil {
 		return &hook.Next{State: hook.Failed, Reason: "the jq condition cannot be used: " + sub.broken.Error()}
 	}
-	matches, err := sub.program.Match(ctx, r.Body)
-	switch {
-	case err != nil:
-		return &hook.Next{State: hook.Failed, Reason: "the jq condition could not be decided: " + err.Error()}
-	case !matches:
-		return &hook.Next{State: hook.Skipped, Reason: "jq: " + hook.Clip(sub.Filter.JQ, 200)}
+	switch verdict := sub.program.Judge(ctx, sub.Filter.JQ, r.Body); {
+	case verdict.Fails:
+		return &hook.Next{State: hook.Failed, Reason: verdict.Rule}
+	case !verdict.Matched:
+		return &hook.Next{State: hook.Skipped, Reason: verdict.Rule}
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func TestJQ(t *testing.T) {
 	s := newSink(t, nil)
 	for name, ordered := range map[string]bool{"side by side": false, "in order": true} {
 		sub := h.subscribe(s.URL, withJQ(".a"), func(s *hook.Subscription) { s.Ordered = ordered })
+		large := h.captureJSON(`"`+strings.Repeat("x", hook.MaxJQBody)+`"`, sub)
 		first, no, broken, last := h.captureJSON(`{"a":1}`, sub), h.captureJSON(`{}`, sub), h.captureJSON(`{`, sub), h.captureJSON(`{"a":2}`, sub)
 		h.wait(first.ID, hook.Succeeded)
 		h.wait(last.ID, hook.Succeeded)
@@ -61,8 +62,10 @@ func TestJQ(t *testing.T) {
 		wantEqual(t, name+": sent", sent, []string{`{"a":1}`, `{"a":2}`})
 		d, _ := h.wait(no.ID, hook.Skipped)
 		wantEqual(t, name+": reason", d.Reason, "jq: .a")
-		d, _ = h.wait(broken.ID, hook.Failed)
-		wantEqual(t, name+": reason", d.Reason, "the jq condition could not be decided: the body is not JSON: unexpected EOF")
+		d, _ = h.wait(broken.ID, hook.Skipped)
+		wantEqual(t, name+": reason", d.Reason, "jq: the body is not JSON: unexpected EOF")
+		d, _ = h.wait(large.ID, hook.Failed)
+		wantEqual(t, name+": reason", d.Reason, "the jq condition could not be decided: the body is larger than 1048576 bytes, the most that a jq program is run on")
 	}
 	wantEqual(t, "sent", len(s.got), 0)
 }

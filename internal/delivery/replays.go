@@ -112,7 +112,7 @@ func (j *Replays) advance(ctx context.Context, r *hook.Replay) error {
 		looked++
 		size += int64(len(request.Body))
 		cursor = request.ID
-		if ok, _ := match.Match(ctx, request); ok {
+		if match.Match(ctx, request).Matched {
 			fits = append(fits, request.ID)
 		}
 		return true

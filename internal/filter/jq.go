@@ -82,7 +82,7 @@ func (p *Program) Match(ctx context.Context, body []byte) (bool, error) {
 	defer cancel()
 	value, err := parse(body)
 	if err != nil {
-		return false, shorten("the body ", err)
+		return false, &bodyError{shorten("the body ", err).Error(), errors.Is(err, errNotJSON)}
 	}
 	output, _ := p.code.RunWithContext(limited, value).Next()
 	err, failed := output.(error)
@@ -97,6 +97,23 @@ func (p *Program) Match(ctx context.Context, body []byte) (bool, error) {
 	return false, shorten("the jq program failed: ", err)
 }
 
+var errNotJSON = errors.New("is not JSON")
+
+// bodyError says why a program cannot be run on a body.
+type bodyError struct {
+	text    string
+	notJSON bool
+}
+
+func (e *bodyError) Error() string { return e.text }
+
+// NotJSON reports whether an error of Match says that the body is no JSON: then a condition on JSON does not hold, while other
+// errors leave open whether it does.
+func NotJSON(err error) bool {
+	e, ok := errors.AsType[*bodyError](err)
+	return ok && e.notJSON
+}
+
 // parse reads the one JSON value of a body. Its depth is bounded by encoding/json, at 10,000; of a key that is repeated
 // the last value counts.
 func parse(body []byte) (value any, err error) {
@@ -106,10 +123,10 @@ func parse(body []byte) (value any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
-		return nil, fmt.Errorf("is not JSON: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNotJSON, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("is not JSON: something follows its end")
+		return nil, fmt.Errorf("%w: something follows its end", errNotJSON)
 	}
 	if longNumber(value) {
 		return nil, fmt.Errorf("has a number of more than %d digits", maxDigits)

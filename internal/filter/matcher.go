@@ -27,23 +27,37 @@ func NewMatcher(f hook.Filter) (*Matcher, error) {
 	return m, err
 }
 
-// Match reports whether a request can be delivered and fits, and in words which rule said no.
-func (m *Matcher) Match(ctx context.Context, r *hook.Request) (matched bool, rule string) {
+// Verdict is what a filter makes of a request.
+type Verdict struct {
+	Matched bool
+	Fails   bool   // it cannot be told: the delivery fails
+	Rule    string // that said no, or why that cannot be told, in words
+}
+
+// Match reports whether a request can be delivered and fits.
+func (m *Matcher) Match(ctx context.Context, r *hook.Request) Verdict {
 	if r.Truncated {
-		return false, "the body was over the limit and was not kept"
+		return Verdict{Rule: "the body was over the limit and was not kept"}
 	}
 	if n := NewFacts(r, math.MaxInt).Match(&m.filter); n != hook.Delivered {
-		return false, m.filter.Rules()[n]
+		return Verdict{Rule: m.filter.Rules()[n]}
 	}
 	if m.program == nil {
-		return true, ""
+		return Verdict{Matched: true}
 	}
-	matched, err := m.program.Match(ctx, r.Body)
+	return m.program.Judge(ctx, m.filter.JQ, r.Body)
+}
+
+// Judge runs the program, whose text is told where it says no.
+func (p *Program) Judge(ctx context.Context, text string, body []byte) Verdict {
+	matched, err := p.Match(ctx, body)
 	switch {
+	case NotJSON(err):
+		return Verdict{Rule: "jq: " + err.Error()}
 	case err != nil:
-		return false, "jq: " + err.Error()
+		return Verdict{Fails: true, Rule: "the jq condition could not be decided: " + err.Error()}
 	case !matched:
-		return false, "jq: " + hook.Clip(strings.TrimSpace(m.filter.JQ), 200)
+		return Verdict{Rule: "jq: " + hook.Clip(strings.TrimSpace(text), 200)}
 	}
-	return true, ""
+	return Verdict{Matched: true}
 }
