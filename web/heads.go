@@ -76,7 +76,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 		h.charged = want
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) && !h.late && (h.n > 0 || !h.again) {
+	if errors.Is(err, os.ErrDeadlineExceeded) && !h.late && h.n > 0 { // browsers open some that they then do not need
 		h.late = true
 		c.conns.Tally.Count(hook.LimitHeadTime)
 	}
