@@ -67,7 +67,11 @@ func (h *Handler) refuseUnstored(w http.ResponseWriter, url *hook.CaptureURL, er
 	if !ok || e.Kind != hook.Unavailable {
 		h.Log.Error("storing a request failed", "error", err)
 	}
-	h.refuseForNow(w, url, cmp.Or(hook.LimitOf(err), hook.LimitUnwritable), "The request could not be stored. Send it again.\n")
+	why := "The request could not be stored."
+	if hook.LimitOf(err) == hook.LimitFull {
+		why = "This capture URL is full: what it holds is still to be delivered."
+	}
+	h.refuseForNow(w, url, cmp.Or(hook.LimitOf(err), hook.LimitUnwritable), why+" Send the request again.\n")
 }
 
 // plausible refuses what no capture URL takes; url is nil when there is none.

@@ -68,7 +68,9 @@ func TestWhyNothingIsStored(t *testing.T) {
 	} {
 		s := newSiteOn(t, storetest.Open(t, test.options), nil).serve(t)
 		test.meet(s)
-		wantEqual(t, test.limit.Met().Why, s.post(t, "/in/orders", "", "hi").status, test.limit.Status())
+		refused := s.post(t, "/in/orders", "", "hi")
+		wantEqual(t, test.limit.Met().Why, refused.status, test.limit.Status())
 		wantEqual(t, "counted", s.Tally.Rows(), []tally.Row{{Limit: test.limit, Count: 1}})
+		wantEqual(t, "the sender is told of "+test.limit.Met().Why, strings.Contains(refused.body, "This capture URL is full"), test.limit == hook.LimitFull)
 	}
 }
