@@ -70,6 +70,13 @@ type limited struct {
 	last   atomic.Int64  // when it stops to accept, as Unix nanoseconds; 0 = not yet
 	quiet  int           // how often nobody has come since it stops
 	closed chan struct{} // nothing more is accepted
+	close  sync.Once
+}
+
+// Close closes the listener once: Drain does, and so does whoever shuts the server down.
+func (l *limited) Close() (err error) {
+	l.close.Do(func() { err = l.Listener.Close() })
+	return err
 }
 
 func (l *limited) Accept() (net.Conn, error) {

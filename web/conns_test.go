@@ -205,3 +205,27 @@ func TestConnsForget(t *testing.T) {
 		}
 	})
 }
+
+// TestDrainedListenerCloses: draining closes the listener, and shutting the server down closes it again, before or after the
+// server has noticed the first: that is no error, or the process would end with one.
+func TestDrainedListenerCloses(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Conns
+	l := c.Listen(tcp)
+	accepted := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		accepted <- err
+	}()
+	c.Drain()
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("accepting ended with %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+}
