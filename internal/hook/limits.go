@@ -52,7 +52,7 @@ const (
 	// Subscriptions and deliveries.
 	MaxSubscriptions       = 200      // of one capture URL
 	MaxSubscriptionBytes   = 32 << 20 // of all subscriptions of one user, see Subscription.Size: they are in memory
-	MaxConditions          = 20  // of a filter
+	MaxConditions          = 20       // of a filter
 	MaxConditionField      = 200
 	MaxConditionValue      = 1 << 10
 	FilterWork             = 32 << 20               // bytes that all filters of a capture URL look at in one request before its sender is answered
