@@ -167,7 +167,7 @@ func (s *Server) apiLatestRequest(w http.ResponseWriter, r *http.Request) error 
 	if len(newest) == 0 {
 		return hook.Errorf(hook.NotFound, "There is no such request.")
 	}
-	done, err := s.reading.wait(r.Context(), newest[0].BodySize)
+	done, err := s.reading.wait(r.Context(), user(r).ID, newest[0].BodySize)
 	if err != nil {
 		return err
 	}

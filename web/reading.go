@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -16,27 +17,83 @@ import (
 	"github.com/hookkeeper/hookkeeper/templates"
 )
 
-// reading bounds the memory of captured bodies that answers are made of, which strangers have chosen the size of. Whoever
-// would exceed hook.MaxBodiesRead waits, and is sent away after hook.BodiesReadWait. Small bodies are not counted.
-type reading struct{ free *semaphore.Weighted }
+// reading bounds the memory of captured bodies that answers are made of, which strangers have chosen the size of. One user takes
+// half of hook.MaxBodiesRead at most, so that nobody is shut out by the slow readers of another. Whoever would exceed that waits,
+// and is sent away after hook.BodiesReadWait. Small bodies are not counted.
+type reading struct {
+	free   *semaphore.Weighted
+	mu     sync.Mutex
+	shares map[hook.ID]*share // by user; those that neither hold room nor wait for some are not there
+}
 
-func newReading() reading { return reading{semaphore.NewWeighted(hook.MaxBodiesRead)} }
+// share is what one user may take.
+type share struct {
+	free *semaphore.Weighted
+	in   int // requests that hold some or wait for it
+}
 
-// wait takes room for a body until done is called, once it is out of use. A body larger than all the room is read alone.
-func (b reading) wait(ctx context.Context, size int64) (done func(), err error) {
+func newReading() *reading {
+	return &reading{free: semaphore.NewWeighted(hook.MaxBodiesRead), shares: map[hook.ID]*share{}}
+}
+
+// wait takes room for a body, for a user, until done is called, once it is out of use. A body larger than half of the room counts
+// as half, and is the only one of its user: were it to count whole, one reader of it would shut out everybody.
+func (b *reading) wait(ctx context.Context, user hook.ID, size int64) (done func(), err error) {
 	if size <= hook.SmallBody {
 		return func() {}, nil
 	}
-	size = min(size, hook.MaxBodiesRead)
 	limited, cancel := context.WithTimeout(ctx, hook.BodiesReadWait)
 	defer cancel()
-	switch err := b.free.Acquire(limited, size); {
+	done, err = b.take(limited, user, size)
+	switch {
 	case err == nil:
-		return func() { b.free.Release(size) }, nil
+		return done, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
 	return nil, hook.Errorf(hook.Unavailable, "Too many large requests are being read at the same time. Try again.")
+}
+
+// take waits for the share of the user first: who waits for that stands in nobody's way.
+func (b *reading) take(ctx context.Context, user hook.ID, size int64) (done func(), err error) {
+	size = min(size, hook.MaxBodiesRead/2)
+	own := b.enter(user)
+	if err := own.free.Acquire(ctx, size); err != nil {
+		b.leave(user, own)
+		return nil, err
+	}
+	giveBack := func() {
+		own.free.Release(size)
+		b.leave(user, own)
+	}
+	if err := b.free.Acquire(ctx, size); err != nil {
+		giveBack()
+		return nil, err
+	}
+	return func() {
+		b.free.Release(size)
+		giveBack()
+	}, nil
+}
+
+func (b *reading) enter(user hook.ID) *share {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	own := b.shares[user]
+	if own == nil {
+		own = &share{free: semaphore.NewWeighted(hook.MaxBodiesRead / 2)}
+		b.shares[user] = own
+	}
+	own.in++
+	return own
+}
+
+func (b *reading) leave(user hook.ID, own *share) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if own.in--; own.in == 0 {
+		delete(b.shares, user)
+	}
 }
 
 // wholeRequest reads a request with its body. There is room for it until done is called, which is to be done whatever err is.
@@ -45,7 +102,7 @@ func (s *Server) wholeRequest(r *http.Request, id hook.ID) (q *hook.Request, don
 	if err != nil {
 		return nil, func() {}, err
 	}
-	if done, err = s.reading.wait(r.Context(), summary.BodySize); err != nil {
+	if done, err = s.reading.wait(r.Context(), user(r).ID, summary.BodySize); err != nil {
 		return nil, func() {}, err
 	}
 	q, err = s.Store.Request(r.Context(), actor(r), id)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
 	"net/http"
@@ -94,10 +95,7 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 	text, captureURL, b := s.token(u), storetest.CaptureURLOf(t, s.store, u), s.loggedIn(u)
 	large, small := s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody)+"y"), s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody))
 	page := func(q *hook.Request) string { return requestPath(captureURL.ID, q.ID) }
-	done, err := s.web.reading.wait(t.Context(), hook.MaxBodiesRead)
-	if err != nil {
-		t.Fatal(err)
-	}
+	done := s.takeAllRoom()
 	readers := []func() answer{
 		func() answer { return s.api(text, "GET", requestPathOf(large.ID), "") },
 		func() answer { return s.api(text, "GET", requestPathOf(large.ID)+"/body", "") },
@@ -120,29 +118,80 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 	for range readers {
 		wantStatus(t, "a large body", <-answers, http.StatusOK)
 	}
-	if done, err = s.web.reading.wait(t.Context(), hook.MaxBodiesRead); err != nil {
-		t.Fatalf("not all room was given back: %v", err)
+	s.takeAllRoom()() // all was given back
+	if n := len(s.web.reading.shares); n > 0 {
+		t.Errorf("%d shares of users are left over", n)
 	}
-	done()
+}
+
+// takeAllRoom takes all the room there is for large bodies, as two users who do not exist.
+func (s *site) takeAllRoom() (done func()) {
+	s.t.Helper()
+	var held []func()
+	for user := range hook.ID(2) {
+		done, err := s.web.reading.wait(s.t.Context(), -1-user, hook.MaxBodiesRead/2)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		held = append(held, done)
+	}
+	return func() {
+		for _, done := range held {
+			done()
+		}
+	}
 }
 
 // TestNoRoomForLargeBody: who has waited long enough is told to come back.
 func TestNoRoomForLargeBody(t *testing.T) {
+	const one, two = hook.ID(1), hook.ID(2)
 	synctest.Test(t, func(t *testing.T) {
 		b := newReading()
-		done, err := b.wait(t.Context(), hook.CeilingMaxBody)
-		if err != nil {
-			t.Fatal(err)
+		take := func(user hook.ID, size int64) (done func()) {
+			done, err := b.wait(t.Context(), user, size)
+			if err != nil {
+				t.Fatalf("%d bytes for user %d: %v", size, user, err)
+			}
+			return done
 		}
+		wantFull := func(user hook.ID, size int64) {
+			began := time.Now()
+			_, err := b.wait(t.Context(), user, size)
+			if waited := time.Since(began); !hook.Is(err, hook.Unavailable) || waited != hook.BodiesReadWait {
+				t.Errorf("%d bytes for user %d after %v: %v", size, user, waited, err)
+			}
+		}
+		half, other := take(one, hook.CeilingMaxBody), take(two, hook.MaxBodiesRead/4)
+		wantFull(one, hook.SmallBody+1)
+		wantFull(two, hook.MaxBodiesRead/4+1)
+		more := take(two, hook.MaxBodiesRead/4)
+		wantFull(3, hook.SmallBody+1)
+		for _, done := range []func(){half, other, more} {
+			done()
+		}
+		take(one, hook.CeilingMaxBody)()
+		if n := len(b.shares); n > 0 {
+			t.Errorf("%d shares are left over", n)
+		}
+	})
+}
+
+// TestSlowReadersShutNobodyOut: however many large bodies one user asks for and does not read, another user's come at once.
+func TestSlowReadersShutNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newReading()
+		waiting, leave := context.WithCancel(t.Context())
+		defer leave()
+		for range 20 {
+			go func() { _, _ = b.wait(waiting, 1, 10<<20) }()
+			go func() { _, _ = b.wait(waiting, 1, hook.CeilingMaxBody) }()
+		}
+		synctest.Wait()
 		began := time.Now()
-		_, err = b.wait(t.Context(), hook.SmallBody+1)
-		if waited := time.Since(began); !hook.Is(err, hook.Unavailable) || waited != hook.BodiesReadWait {
-			t.Errorf("after %v: %v", waited, err)
+		for range 3 {
+			if _, err := b.wait(t.Context(), 2, 10<<20); err != nil || time.Since(began) > 0 {
+				t.Errorf("after %v: %v", time.Since(began), err)
+			}
 		}
-		done()
-		if done, err = b.wait(t.Context(), hook.CeilingMaxBody); err != nil {
-			t.Fatal(err)
-		}
-		done()
 	})
 }

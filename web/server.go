@@ -69,7 +69,7 @@ type Server struct {
 	sockets    *sockets
 	flashes    flashes
 	tries      tries
-	reading    reading
+	reading    *reading
 	operations []templates.APIOperation // of the API, for its page
 
 	canary   canary

@@ -105,7 +105,7 @@ const (
 	// The dashboard and its API.
 	MaxFormBytes       = 1 << 20
 	MaxJSONBytes       = 1 << 20
-	MaxBodiesRead      = 64 << 20         // bytes of captured bodies over SmallBody that answers are made of at a time
+	MaxBodiesRead      = 64 << 20         // bytes of captured bodies over SmallBody that answers are made of at a time, of one user half
 	BodiesReadWait     = 10 * time.Second // for others of them to be sent
 	MaxPageItems       = 200
 	DefaultPageItems   = 50
