@@ -71,9 +71,10 @@ func writeJSON(w http.ResponseWriter, status int, document any) error {
 func writeJSONAs(w http.ResponseWriter, mediaType string, status int, document any) {
 	w.Header().Set("Content-Type", mediaType)
 	w.WriteHeader(status)
-	err := json.MarshalWrite(w, document, jsontext.AllowInvalidUTF8(true)) // what is not UTF-8 becomes U+FFFD
+	out := inPace(w)
+	err := json.MarshalWrite(out, document, jsontext.AllowInvalidUTF8(true)) // what is not UTF-8 becomes U+FFFD
 	if err == nil {
-		_, err = io.WriteString(w, "\n")
+		_, err = io.WriteString(out, "\n")
 	}
 	if err != nil {
 		panic(http.ErrAbortHandler) // the reader has left; should we be at fault, half a document must not look whole

@@ -226,7 +226,7 @@ func download(w http.ResponseWriter, q *hook.Request) error {
 	h.Set("Content-Disposition", `attachment; filename="`+snippet.BodyFile(q.ID)+`"`)
 	h.Set("Content-Length", strconv.Itoa(len(q.Body)))
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	_, _ = w.Write(q.Body) // the reader has left: nobody to tell
+	_, _ = inPace(w).Write(q.Body) // the reader has left: nobody to tell
 	return nil
 }
 

@@ -63,7 +63,7 @@ func serveConns(t *testing.T, c *Conns, handler http.HandlerFunc) *connsSite {
 	s := &connsSite{c, t, &fakeNet{conns: make(chan net.Conn), closed: make(chan struct{})}}
 	server := &http.Server{
 		Handler: handler, ConnState: c.StateChanged, ReadHeaderTimeout: hook.HeaderTimeout, MaxHeaderBytes: hook.MaxHeaderBytes,
-		IdleTimeout: time.Minute,
+		WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 	}
 	served := make(chan error)
 	go func() { served <- server.Serve(c.Listen(s.net)) }()

@@ -17,8 +17,8 @@ import (
 	"github.com/hookkeeper/hookkeeper/static"
 )
 
-// exchangeTimeout bounds reading a request of the dashboard or the API and writing its answer. It leaves room for a
-// test request whose answer is delayed by hook.MaxResponseDelay. Captures and sockets have limits of their own.
+// exchangeTimeout bounds reading a request of the dashboard or the API and making its answer, which is then written inPace. It
+// leaves room for a test request whose answer is delayed by hook.MaxResponseDelay. Captures and sockets have limits of their own.
 const exchangeTimeout = time.Minute
 
 // serveSite serves what is not a capture. The order matters: headers that every answer carries, then whom we answer to

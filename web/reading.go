@@ -122,7 +122,7 @@ func (s *Server) ownWhole(r *http.Request, u templates.URLItem) (q *hook.Request
 	return q, done, err
 }
 
-// bodyPiece is how much of a body is encoded at a time.
+// bodyPiece is how much of a body is encoded at a time, and how much of an answer a reader gets time for.
 const bodyPiece = 32 << 10
 
 // writeWithBody answers with a document that gets the members body and body_base64. The body is written in pieces: one string
@@ -133,7 +133,7 @@ func writeWithBody(w http.ResponseWriter, doc requestJSON, body []byte) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	out := bufio.NewWriterSize(w, bodyPiece) // it keeps its first error
+	out := bufio.NewWriterSize(inPace(w), bodyPiece) // it keeps its first error
 	_, _ = out.Write(data[:len(data)-1])
 	if utf8.Valid(body) {
 		_, _ = out.WriteString(`,"body":"`)

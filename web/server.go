@@ -115,7 +115,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, c te
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = page.WriteTo(w) // the reader has left: nobody to tell
+	_, _ = page.WriteTo(inPace(w)) // the reader has left: nobody to tell
 	return nil
 }
 

@@ -17,7 +17,7 @@ const (
 	HeadsInFlight    = 64 << 20 // request lines and headers that are read or whose requests are not answered yet, bytes
 	HeaderTimeout    = 5 * time.Second
 	BodyTimeout      = 10 * time.Second // beside the time for the size, see BodyRate
-	BodyRate         = 64 << 10         // bytes per second that a sender must reach
+	BodyRate         = 64 << 10         // bytes per second that a sender must reach, and a reader of an answer that is held
 	MaxTrailerLines  = 50
 	BytesInFlight    = 256 << 20 // bodies being received or waiting for their commit
 	SmallBody        = 64 << 10  // a request that has read at most this much
@@ -107,6 +107,7 @@ const (
 	MaxJSONBytes       = 1 << 20
 	MaxBodiesRead      = 64 << 20         // bytes of captured bodies over SmallBody that answers are made of at a time, of one user half
 	BodiesReadWait     = 10 * time.Second // for others of them to be sent
+	ReadPause          = 30 * time.Second // in which nothing of an answer can be written; a reader at BodyRate is noticed when a third of 4 MiB is free
 	MaxPageItems       = 200
 	DefaultPageItems   = 50
 	MaxConns           = 10_000    // open connections, sockets not counted

@@ -48,6 +48,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
 		"| " + grouped(MaxPageSegments) + " marked stretches, " + kib(MaxPageText) + " |",
 		"| captured bodies over " + kib(SmallBody) + " that answers are made of at a time | " + mib(MaxBodiesRead) + ", of which one user takes half; a larger one counts as half | others wait, for " + seconds(BodiesReadWait) + ",",
+		"| " + seconds(BodyTimeout) + " and its size at " + kib(BodyRate) + "/s, and never " + seconds(ReadPause) + " in which nothing more can be sent |",
 		strconv.Itoa(DescriptorsKept) + " of them are kept back | fewer connections and live views are taken; below " + grouped(MinDescriptors) + " it",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
 		"| " + strconv.Itoa(MaxAnswersShown) + "; " + kib(MaxAnswerShown) + " of headers and " + kib(MaxAnswerShown) + " of the body |",
