@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"bytes"
 	"net/http"
 	"net/url"
@@ -27,30 +28,23 @@ type deliveryJSON struct {
 	CreatedAt      *string `json:"created_at"`
 }
 
-// deliveryLogJSON is one delivery with its attempts, oldest first.
-type deliveryLogJSON struct {
-	deliveryJSON
-	Attempts []attemptJSON `json:"attempts"`
-}
-
+// attemptJSON is an attempt, but for the members response_body and response_body_base64, which writeWithBody puts behind its own.
 type attemptJSON struct {
-	Number             int          `json:"number"`
-	Trigger            string       `json:"trigger"`
-	By                 *string      `json:"by"`
-	StartedAt          *string      `json:"started_at"`
-	DurationMS         float64      `json:"duration_ms"`
-	Timing             timingJSON   `json:"timing"`
-	RemoteAddr         *string      `json:"remote_addr"`
-	TLS                *string      `json:"tls"`
-	Method             string       `json:"method"`
-	URL                string       `json:"url"`
-	Status             *int         `json:"status"`
-	Error              *string      `json:"error"`
-	RequestHeaders     []headerJSON `json:"request_headers"`
-	ResponseHeaders    []headerJSON `json:"response_headers"`
-	ResponseBody       *textJSON    `json:"response_body"`
-	ResponseBodyBase64 *[]byte      `json:"response_body_base64"`
-	ResponseTruncated  bool         `json:"response_truncated"`
+	Number            int          `json:"number"`
+	Trigger           string       `json:"trigger"`
+	By                *string      `json:"by"`
+	StartedAt         *string      `json:"started_at"`
+	DurationMS        float64      `json:"duration_ms"`
+	Timing            timingJSON   `json:"timing"`
+	RemoteAddr        *string      `json:"remote_addr"`
+	TLS               *string      `json:"tls"`
+	Method            string       `json:"method"`
+	URL               string       `json:"url"`
+	Status            *int         `json:"status"`
+	Error             *string      `json:"error"`
+	RequestHeaders    []headerJSON `json:"request_headers"`
+	ResponseHeaders   []headerJSON `json:"response_headers"`
+	ResponseTruncated bool         `json:"response_truncated"`
 }
 
 // timingJSON has null for what did not take place.
@@ -90,15 +84,13 @@ func newAttemptJSON(a hook.Attempt) attemptJSON {
 		}
 		return new(d.Seconds() * 1000)
 	}
-	doc := attemptJSON{
+	return attemptJSON{
 		Number: a.Number, Trigger: a.Trigger.String(), By: textOrNull(a.By), StartedAt: apiTime(a.StartedAt),
 		DurationMS: a.Duration.Seconds() * 1000, RemoteAddr: textOrNull(a.RemoteAddr), TLS: textOrNull(a.TLS), Method: a.Method, URL: a.URL,
 		Timing: timingJSON{ms(a.Timing.DNS), ms(a.Timing.Connect), ms(a.Timing.TLS), ms(a.Timing.FirstByte)},
 		Status: numberOrNull(a.Status), Error: textOrNull(a.Error), RequestHeaders: headerList(a.RequestHeaders),
 		ResponseHeaders: headerList(a.ResponseHeaders), ResponseTruncated: a.ResponseTruncated,
 	}
-	doc.ResponseBody, doc.ResponseBodyBase64 = textOrBase64(a.ResponseBody)
-	return doc
 }
 
 // requestDeliveries returns the deliveries of a request, newest first, and behind them what filters refused at capture.
@@ -218,15 +210,34 @@ func (s *Server) writeDelivery(w http.ResponseWriter, r *http.Request, status in
 	if err != nil {
 		return err
 	}
-	attempts, err := s.Store.Attempts(r.Context(), actor(r), id)
+	attempts, done, err := s.attempts(r, id)
+	defer done()
 	if err != nil {
 		return err
 	}
-	doc := deliveryLogJSON{deliveryJSON: newDeliveryJSON(d)}
-	for _, a := range attempts {
-		doc.Attempts = append(doc.Attempts, newAttemptJSON(a))
+	return writePieces(w, status, func(out *bufio.Writer) error { return writeDeliveryLog(out, d, attempts) })
+}
+
+// writeDeliveryLog writes a delivery with its attempts, oldest first.
+func writeDeliveryLog(out *bufio.Writer, d hook.Delivery, attempts []hook.Attempt) error {
+	if err := writeOpen(out, newDeliveryJSON(d)); err != nil {
+		return err
 	}
-	return writeJSON(w, status, doc)
+	_, _ = out.WriteString(`,"attempts":[`)
+	for i, a := range attempts {
+		if i > 0 {
+			_ = out.WriteByte(',')
+		}
+		if err := writeAttempt(out, a); err != nil {
+			return err
+		}
+	}
+	_, _ = out.WriteString("]}")
+	return nil
+}
+
+func writeAttempt(out *bufio.Writer, a hook.Attempt) error {
+	return writeWithBody(out, newAttemptJSON(a), "response_body", a.ResponseBody)
 }
 
 // POST /api/v1/deliveries/{id}/resend
@@ -279,20 +290,30 @@ func (s *Server) apiResend(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
+	made, err := s.resend(r, id, &in)
+	if err != nil {
+		return err
+	}
+	return s.writeDelivery(w, r, http.StatusAccepted, made)
+}
+
+// resend makes the delivery that a document asks for. It is written when the request is out of use: who held room and waited for
+// more could wait for one who does the same.
+func (s *Server) resend(r *http.Request, id hook.ID, in *resendInput) (made hook.ID, err error) {
 	request, done, err := s.wholeRequest(r, id)
 	defer done()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	resend, err := s.readResend(r, &in, request)
+	resend, err := s.readResend(r, in, request)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	made, err := s.Store.Resend(r.Context(), actor(r), user(r).Email, resend)
+	all, err := s.Store.Resend(r.Context(), actor(r), user(r).Email, resend)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.writeDelivery(w, r, http.StatusAccepted, made[0].ID)
+	return all[0].ID, nil
 }
 
 func (s *Server) readResend(r *http.Request, in *resendInput, request *hook.Request) (hook.Resend, error) {

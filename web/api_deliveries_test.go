@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,6 +34,26 @@ func TestAPIDelivery(t *testing.T) {
 		"request_headers":[{"name":"Hookkeeper-Attempt","value":"1","value_base64":null}],
 		"response_headers":[{"name":"Retry-After","value":"�","value_base64":"/w=="}],
 		"response_body":null,"response_body_base64":"`+base64.StdEncoding.EncodeToString([]byte("no\xff"))+`","response_truncated":true}`)
+}
+
+// TestAPIDeliveryOfManyAttempts: they are there in their order, each with its answer.
+func TestAPIDeliveryOfManyAttempts(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	sub := storetest.Subscription(t, s.store, s.url.ID)
+	body := func(number int) string { return strings.Repeat(string(rune(number)), hook.MaxResponseKept/2) }
+	d := s.answered(storetest.Routed(s.url.ID, 10, sub.ID), 20, func(a *hook.Attempt) { a.ResponseBody = []byte(body(a.Number)) })
+	got := s.call("GET", deliveryPathOf(d.ID), "", 200)["attempts"].([]any)
+	if len(got) != 20 {
+		t.Errorf("%d attempts", len(got))
+	}
+	for i, item := range got {
+		a := item.(map[string]any)
+		wantJSON(t, "number", a["number"], strconv.Itoa(i+1))
+		if a["response_body"] != body(i+1) || a["response_body_base64"] != nil {
+			t.Errorf("the answer to attempt %d is another", i+1)
+		}
+	}
 }
 
 func TestAPIDeliveryLists(t *testing.T) {

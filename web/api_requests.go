@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"net/http"
 	"slices"
 	"strconv"
@@ -198,7 +199,7 @@ func (s *Server) writeRequest(w http.ResponseWriter, r *http.Request, q *hook.Re
 	if doc.Deliveries, err = s.requestDeliveries(r, q.ID); err != nil {
 		return err
 	}
-	return writeWithBody(w, doc, q.Body)
+	return writePieces(w, http.StatusOK, func(out *bufio.Writer) error { return writeWithBody(out, doc, "body", q.Body) })
 }
 
 // GET /api/v1/requests/{id}/body

@@ -18,6 +18,8 @@ import (
 
 func requestPathOf(id hook.ID) string { return "/api/v1/requests/" + id.Text(hook.RequestPrefix) }
 
+func deliveryPathOf(id hook.ID) string { return "/api/v1/deliveries/" + id.Text(hook.DeliveryPrefix) }
+
 func requestsPathOf(id hook.ID) string {
 	return captureURLsPath + "/" + id.Text(hook.CaptureURLPrefix) + "/requests"
 }

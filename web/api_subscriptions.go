@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"slices"
@@ -436,7 +437,7 @@ func (s *Server) apiTestSubscription(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, newAttemptJSON(attempt))
+	return writePieces(w, http.StatusOK, func(out *bufio.Writer) error { return writeAttempt(out, attempt) })
 }
 
 type dryRunJSON struct {

@@ -87,14 +87,8 @@ func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.Delivery
 			return v, err
 		}
 	}
-	attempts, err := s.Store.Attempts(r.Context(), actor(r), id)
-	if err != nil {
+	if v.Attempts, err = s.attemptViews(r, id, v.Edit); err != nil {
 		return v, err
-	}
-	chosen, _ := strconv.Atoi(r.URL.Query().Get("attempt"))
-	for i, a := range attempts {
-		whole := i == len(attempts)-1 || a.Number == chosen
-		v.Attempts = append(v.Attempts, attemptView(&a, whole, v.Edit))
 	}
 	u, err := s.Store.CaptureURL(r.Context(), actor(r), v.CaptureURLID)
 	if err != nil {
@@ -109,6 +103,21 @@ func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.Delivery
 		return v, err
 	}
 	return v, nil
+}
+
+// attemptViews returns the attempts of a delivery as a page shows them: whole are the newest and the one that ?attempt= names.
+func (s *Server) attemptViews(r *http.Request, id hook.ID, edit *hook.Edit) (views []templates.AttemptView, err error) {
+	attempts, done, err := s.attempts(r, id)
+	defer done() // what the views hold of them is bounded
+	if err != nil {
+		return nil, err
+	}
+	chosen, _ := strconv.Atoi(r.URL.Query().Get("attempt"))
+	for i, a := range attempts {
+		whole := i == len(attempts)-1 || a.Number == chosen
+		views = append(views, attemptView(&a, whole, edit))
+	}
+	return views, nil
 }
 
 // attemptView returns an attempt as a page shows it: one that is not shown whole is cut, because a page may have many.

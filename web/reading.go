@@ -17,9 +17,10 @@ import (
 	"github.com/hookkeeper/hookkeeper/templates"
 )
 
-// reading bounds the memory of captured bodies that answers are made of, which strangers have chosen the size of. One user takes
-// half of hook.MaxBodiesRead at most, so that nobody is shut out by the slow readers of another. Whoever would exceed that waits,
-// and is sent away after hook.BodiesReadWait. Small bodies are not counted.
+// reading bounds the memory of what answers are made of and strangers have chosen the size of: bodies that were captured, and
+// what targets answered to the attempts of a delivery. One user takes half of hook.MaxBodiesRead at most, so that nobody is shut
+// out by the slow readers of another. Whoever would exceed that waits, and is sent away after hook.BodiesReadWait. What is small
+// is not counted.
 type reading struct {
 	free   *semaphore.Weighted
 	mu     sync.Mutex
@@ -122,30 +123,58 @@ func (s *Server) ownWhole(r *http.Request, u templates.URLItem) (q *hook.Request
 	return q, done, err
 }
 
+// attempts reads the attempts of a delivery. There is room for them until done is called, which is to be done whatever err is.
+func (s *Server) attempts(r *http.Request, id hook.ID) (attempts []hook.Attempt, done func(), err error) {
+	size, err := s.Store.AttemptsSize(r.Context(), actor(r), id)
+	if err != nil {
+		return nil, func() {}, err
+	}
+	if done, err = s.reading.wait(r.Context(), user(r).ID, size); err != nil {
+		return nil, func() {}, err
+	}
+	attempts, err = s.Store.Attempts(r.Context(), actor(r), id)
+	return attempts, done, err
+}
+
 // bodyPiece is how much of a body is encoded at a time, and how much of an answer a reader gets time for.
 const bodyPiece = 32 << 10
 
-// writeWithBody answers with a document that gets the members body and body_base64. The body is written in pieces: one string
-// of the encoder would be up to six times as large as the body, in memory, and twice while it grows.
-func writeWithBody(w http.ResponseWriter, doc requestJSON, body []byte) error {
+// writePieces answers with a document of which the large parts are written in pieces: one string of the encoder would be up to
+// six times as large as the body, in memory, and twice while it grows.
+func writePieces(w http.ResponseWriter, status int, write func(out *bufio.Writer) error) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	out := bufio.NewWriterSize(inPace(w), bodyPiece) // it keeps its first error
+	err := write(out)
+	_ = out.WriteByte('\n')
+	if err != nil || out.Flush() != nil {
+		panic(http.ErrAbortHandler) // the reader has left; should we be at fault, half a document must not look whole
+	}
+	return nil
+}
+
+// writeOpen writes an object without its end.
+func writeOpen(out *bufio.Writer, doc any) error {
 	data, err := json.Marshal(doc, jsontext.AllowInvalidUTF8(true))
-	if err != nil {
+	if err == nil {
+		_, _ = out.Write(data[:len(data)-1])
+	}
+	return err
+}
+
+// writeWithBody writes an object that gets two members more, of which one is null: the body as text, or as base64.
+func writeWithBody(out *bufio.Writer, doc any, name string, body []byte) error {
+	if err := writeOpen(out, doc); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	out := bufio.NewWriterSize(inPace(w), bodyPiece) // it keeps its first error
-	_, _ = out.Write(data[:len(data)-1])
 	if utf8.Valid(body) {
-		_, _ = out.WriteString(`,"body":"`)
+		_, _ = out.WriteString(`,"` + name + `":"`)
 		quoteText(out, body)
-		_, _ = out.WriteString(`","body_base64":null}` + "\n")
+		_, _ = out.WriteString(`","` + name + `_base64":null}`)
 	} else {
-		_, _ = out.WriteString(`,"body":null,"body_base64":"`)
+		_, _ = out.WriteString(`,"` + name + `":null,"` + name + `_base64":"`)
 		writeBase64(out, body)
-		_, _ = out.WriteString(`"}` + "\n")
-	}
-	if out.Flush() != nil {
-		panic(http.ErrAbortHandler) // the reader has left
+		_, _ = out.WriteString(`"}`)
 	}
 	return nil
 }

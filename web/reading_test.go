@@ -94,6 +94,10 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 	u := s.user(false)
 	text, captureURL, b := s.token(u), storetest.CaptureURLOf(t, s.store, u), s.loggedIn(u)
 	large, small := s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody)+"y"), s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody))
+	sub := storetest.Subscription(t, s.store, captureURL.ID)
+	delivery := s.answered(storetest.Routed(captureURL.ID, 10, sub.ID), 3, func(a *hook.Attempt) {
+		a.ResponseBody = []byte(strings.Repeat("x", hook.MaxResponseKept/2))
+	})
 	page := func(q *hook.Request) string { return requestPath(captureURL.ID, q.ID) }
 	done := s.takeAllRoom()
 	readers := []func() answer{
@@ -102,6 +106,8 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 		func() answer { return b.get(page(large)) },
 		func() answer { return b.get(page(large) + "/body") },
 		func() answer { return b.get(page(large) + "/edit") },
+		func() answer { return s.api(text, "GET", deliveryPathOf(delivery.ID), "") },
+		func() answer { return b.get(deliveryPath(delivery.ID)) },
 	}
 	answers := make(chan answer, len(readers))
 	for _, read := range readers {

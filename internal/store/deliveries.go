@@ -269,6 +269,20 @@ func (s *Store) Attempts(ctx context.Context, actor hook.Actor, delivery hook.ID
 	return queryAll(ctx, s.read, scanAttempt, attemptQuery+"ORDER BY number", delivery)
 }
 
+// headerGrowth is how much more memory a header takes than its place in the database, at most: one of a single letter is three
+// bytes there.
+const headerGrowth = 16
+
+// AttemptsSize returns how much memory Attempts takes, about and rather more.
+func (s *Store) AttemptsSize(ctx context.Context, actor hook.Actor, delivery hook.ID) (int64, error) {
+	if _, err := s.Delivery(ctx, actor, delivery); err != nil {
+		return 0, err
+	}
+	return queryOne(ctx, s.read, "delivery", func(row scanner) (n int64, err error) { return n, row.Scan(&n) },
+		`SELECT coalesce(sum(length(response_body) + $2 * (length(request_headers) + length(response_headers))), 0)
+		FROM attempts WHERE delivery_id = $1`, delivery, headerGrowth)
+}
+
 // LastAttempt returns the newest attempt of a delivery, nil when there is none.
 func (s *Store) LastAttempt(ctx context.Context, actor hook.Actor, delivery hook.ID) (*hook.Attempt, error) {
 	if _, err := s.Delivery(ctx, actor, delivery); err != nil {

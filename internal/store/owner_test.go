@@ -108,6 +108,9 @@ var ofActor = map[string]struct {
 	"Attempts": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.Attempts(ctx, actor, o.delivery))
 	}},
+	"AttemptsSize": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
+		return errOf(s.AttemptsSize(ctx, actor, o.delivery))
+	}},
 	"LastAttempt": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.LastAttempt(ctx, actor, o.delivery))
 	}},
