@@ -135,7 +135,9 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page.Limit = limit + 1
-	rows, err := s.Store.Deliveries(r.Context(), actor(r), page)
+	read := func() ([]hook.Delivery, error) { return s.Store.Deliveries(r.Context(), actor(r), page) }
+	rows, done, err := readPage(s, r, read, func(d *hook.Delivery) int { return len(d.TargetURL) + len(d.Reason) })
+	defer done()
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,11 @@ func (s *Server) apiRequests(w http.ResponseWriter, r *http.Request) error {
 	}
 	limit := page.Limit
 	page.Limit++ // one more tells whether there is a next page
-	rows, err := s.Store.Requests(r.Context(), actor(r), captureURL, page)
+	read := func() ([]hook.Summary, error) { return s.Store.Requests(r.Context(), actor(r), captureURL, page) }
+	rows, done, err := readPage(s, r, read, func(q *hook.Summary) int {
+		return len(q.Host) + len(q.Path) + len(q.Query) + len(q.ContentType)
+	})
+	defer done()
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/hookkeeper/hookkeeper/templates"
 )
 
-// reading bounds the memory of what answers are made of and strangers have chosen the size of: bodies that were captured, and
-// what targets answered to the attempts of a delivery. One user takes half of hook.MaxBodiesRead at most, so that nobody is shut
-// out by the slow readers of another. Whoever would exceed that waits, and is sent away after hook.BodiesReadWait. What is small
-// is not counted.
+// reading bounds the memory of what answers are made of and strangers have chosen the size of: bodies that were captured, what
+// targets answered to the attempts of a delivery, pages of a list. One user takes half of hook.MaxBodiesRead at most, so that
+// nobody is shut out by the slow readers of another. Whoever would exceed that waits, and is sent away after hook.BodiesReadWait.
+// What is small is not counted.
 type reading struct {
 	free   *semaphore.Weighted
 	mu     sync.Mutex
@@ -134,6 +134,25 @@ func (s *Server) attempts(r *http.Request, id hook.ID) (attempts []hook.Attempt,
 	}
 	attempts, err = s.Store.Attempts(r.Context(), actor(r), id)
 	return attempts, done, err
+}
+
+// readPage reads a page of a list, of whose rows strangers have chosen some of the size. Nearly every page is small. Of a large one,
+// which shows when it has been read, nothing is kept until there is room, and then it is read again. There is room for it until
+// done is called, which is to be done whatever err is.
+func readPage[T any](s *Server, r *http.Request, read func() ([]T, error), size func(*T) int) (rows []T, done func(), err error) {
+	found, err := read()
+	total := int64(0)
+	for i := range found {
+		total += int64(size(&found[i]))
+	}
+	if err != nil || total <= hook.SmallBody {
+		return found, func() {}, err
+	}
+	if done, err = s.reading.wait(r.Context(), user(r).ID, total); err != nil {
+		return nil, func() {}, err
+	}
+	rows, err = read()
+	return rows, done, err
 }
 
 // bodyPiece is how much of a body is encoded at a time, and how much of an answer a reader gets time for.

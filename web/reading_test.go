@@ -94,6 +94,19 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 	u := s.user(false)
 	text, captureURL, b := s.token(u), storetest.CaptureURLOf(t, s.store, u), s.loggedIn(u)
 	large, small := s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody)+"y"), s.request(captureURL.ID, strings.Repeat("x", hook.SmallBody))
+	long := hostileRequest(captureURL.ID, strings.Repeat("x", hook.SmallBody), "")
+	if err := s.store.Capture(long); err != nil {
+		t.Fatal(err)
+	}
+	const target = "https://a.example/"
+	far := storetest.Subscription(t, s.store, captureURL.ID, func(sub *hook.Subscription) {
+		sub.TargetURL = target + strings.Repeat("x", hook.MaxTargetURL-len(target))
+	})
+	for range hook.SmallBody / hook.MaxTargetURL {
+		if err := s.store.Capture(storetest.Routed(captureURL.ID, 10, far.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	sub := storetest.Subscription(t, s.store, captureURL.ID)
 	delivery := s.answered(storetest.Routed(captureURL.ID, 10, sub.ID), 3, func(a *hook.Attempt) {
 		a.ResponseBody = []byte(strings.Repeat("x", hook.MaxResponseKept/2))
@@ -106,6 +119,8 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 		func() answer { return b.get(page(large)) },
 		func() answer { return b.get(page(large) + "/body") },
 		func() answer { return b.get(page(large) + "/edit") },
+		func() answer { return s.api(text, "GET", requestsPathOf(captureURL.ID), "") },
+		func() answer { return s.api(text, "GET", "/api/v1/deliveries?limit=200", "") },
 		func() answer { return s.api(text, "GET", deliveryPathOf(delivery.ID), "") },
 		func() answer { return b.get(deliveryPath(delivery.ID)) },
 	}

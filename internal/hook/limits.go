@@ -105,7 +105,7 @@ const (
 	// The dashboard and its API.
 	MaxFormBytes       = 1 << 20
 	MaxJSONBytes       = 1 << 20
-	MaxBodiesRead      = 64 << 20         // bytes of captured bodies, and of attempts of a delivery, over SmallBody that answers are made of at a time, of one user half
+	MaxBodiesRead      = 64 << 20         // bytes of captured bodies, attempts of a delivery and pages of a list, over SmallBody, that answers are made of at a time, of one user half
 	BodiesReadWait     = 10 * time.Second // for others of them to be sent
 	ReadPause          = 30 * time.Second // in which nothing of an answer can be written; a reader at BodyRate is noticed when a third of 4 MiB is free
 	MaxPageItems       = 200

@@ -47,7 +47,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
 		"| " + grouped(MaxPageSegments) + " marked stretches, " + kib(MaxPageText) + " |",
-		"| captured bodies, and all attempts of a delivery, over " + kib(SmallBody) + " that answers are made of at a time | " + mib(MaxBodiesRead) + ", of which one user takes half; a larger one counts as half | others wait, for " + seconds(BodiesReadWait) + ",",
+		"| captured bodies, all attempts of a delivery and pages of a list, over " + kib(SmallBody) + ", that answers are made of at a time | " + mib(MaxBodiesRead) + ", of which one user takes half; a larger one counts as half | others wait, for " + seconds(BodiesReadWait) + ",",
 		"| " + seconds(BodyTimeout) + " and its size at " + kib(BodyRate) + "/s, and never " + seconds(ReadPause) + " in which nothing more can be sent |",
 		strconv.Itoa(DescriptorsKept) + " of them are kept back | fewer connections and live views are taken; below " + grouped(MinDescriptors) + " it",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
