@@ -1,7 +1,7 @@
 package store
 
 import (
-	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -21,6 +21,21 @@ type snapshot struct {
 	bySlug map[string]*urlEntry
 	sorted []*urlEntry // newest first
 	subs   map[hook.ID]*subEntry
+}
+
+// subsOf goes through the subscriptions of a capture URL, newest first, however many others there are.
+func (s *snapshot) subsOf(captureURL hook.ID) iter.Seq[*subEntry] {
+	return func(yield func(*subEntry) bool) {
+		u := s.byID[captureURL]
+		if u == nil {
+			return
+		}
+		for _, sub := range u.getSubs() {
+			if e := s.subs[sub.ID]; e != nil && !yield(e) { // nil: the list is newer than the snapshot, or older
+				return
+			}
+		}
+	}
 }
 
 // fields returns what each capture URL is now.
@@ -90,6 +105,16 @@ func (u *urlEntry) forgetHeld(now time.Time, unfinished int64) {
 
 func (u *urlEntry) get() *hook.CaptureURL { return u.fields.Load() }
 
+// getSubs returns the list that captures read, which is never changed but replaced.
+func (u *urlEntry) getSubs() []*hook.Subscription {
+	if subs := u.subs.Load(); subs != nil {
+		return *subs
+	}
+	return nil
+}
+
+func (u *urlEntry) setSubs(subs []*hook.Subscription) { u.subs.Store(&subs) }
+
 func (u *urlEntry) getStats() hook.Stats {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -153,6 +178,13 @@ func (x *index) replace(sorted []*urlEntry, subs map[hook.ID]*subEntry) {
 	x.current.Store(s)
 }
 
+// replaceSubs puts other subscriptions in the place of those that were there. The capture URLs stay.
+func (x *index) replaceSubs(subs map[hook.ID]*subEntry) {
+	s := *x.load()
+	s.subs = subs
+	x.current.Store(&s)
+}
+
 // add and remove are called once the change is on disk. What is added is the newest.
 func (x *index) add(u *urlEntry) {
 	before := x.load()
@@ -214,36 +246,28 @@ func (e *subEntry) withStatus() hook.SubscriptionStatus {
 	}
 }
 
-// addSub and removeSub are called once the change is on disk; setSub when a subscription was changed.
+// addSub and removeSub are called once the change is on disk; setSub when a subscription was changed. What is added is the newest.
 func (x *index) addSub(e *subEntry) {
-	before := x.load()
-	subs := maps.Clone(before.subs)
+	subs := maps.Clone(x.load().subs)
 	subs[e.id] = e
-	x.replace(before.sorted, subs)
-	x.gatherSubs(e.url)
+	x.replaceSubs(subs)
+	e.url.setSubs(slices.Insert(slices.Clone(e.url.getSubs()), 0, e.get()))
 }
 
 func (x *index) removeSub(e *subEntry) {
-	before := x.load()
-	subs := maps.Clone(before.subs)
+	subs := maps.Clone(x.load().subs)
 	delete(subs, e.id)
-	x.replace(before.sorted, subs)
-	x.gatherSubs(e.url)
+	x.replaceSubs(subs)
+	e.url.setSubs(slices.DeleteFunc(slices.Clone(e.url.getSubs()), func(sub *hook.Subscription) bool { return sub.ID == e.id }))
 }
 
 func (x *index) setSub(e *subEntry, fields *hook.Subscription) {
 	e.fields.Store(fields)
-	x.gatherSubs(e.url)
-}
-
-// gatherSubs makes the list that captures read.
-func (x *index) gatherSubs(u *urlEntry) {
-	var subs []*hook.Subscription
-	for _, e := range x.load().subs {
-		if e.url == u {
-			subs = append(subs, e.get())
+	subs := slices.Clone(e.url.getSubs())
+	for i := range subs {
+		if subs[i].ID == e.id {
+			subs[i] = fields
 		}
 	}
-	slices.SortFunc(subs, func(a, b *hook.Subscription) int { return cmp.Compare(b.ID, a.ID) })
-	u.subs.Store(&subs)
+	e.url.setSubs(subs)
 }

@@ -274,10 +274,8 @@ func (c cancelledCounts) apply() {
 
 // UnfinishedOf counts the unfinished deliveries of a capture URL's subscriptions.
 func (s *Store) UnfinishedOf(captureURL hook.ID) (n int64) {
-	for _, e := range s.urls.load().subs {
-		if e.url.id == captureURL {
-			n += e.getStatus().counts.Unfinished
-		}
+	for e := range s.urls.load().subsOf(captureURL) {
+		n += e.getStatus().counts.Unfinished
 	}
 	return n
 }
@@ -304,10 +302,7 @@ func (s *Store) unfinished(ctx context.Context, from querier, u *urlEntry) (int6
 // discardAll cancels what the subscriptions of a capture URL hold.
 func (s *Store) discardAll(ctx context.Context, tx *sql.Tx, captureURL hook.ID, reason string) (apply func(), err error) {
 	changed := map[*subEntry]subStatus{}
-	for _, e := range s.urls.load().subs {
-		if e.url.id != captureURL {
-			continue
-		}
+	for e := range s.urls.load().subsOf(captureURL) {
 		status := e.getStatus()
 		status.discard(s.writer.deliveryIDs.Last(), reason)
 		if err := saveStatus(ctx, tx, e.id, &status); err != nil {

@@ -214,8 +214,7 @@ func (s *Store) loadSubscriptions(ctx context.Context, db querier, urls []*urlEn
 	}
 	s.urls.replace(urls, entries)
 	for _, u := range urls {
-		list := lists[u]
-		u.subs.Store(&list)
+		u.setSubs(lists[u])
 	}
 	return nil
 }
@@ -289,9 +288,7 @@ func saveRules(ctx context.Context, tx *sql.Tx, sub *hook.Subscription) ([]uint6
 // SubscriptionsOf returns the subscriptions of a capture URL, from memory. They are not to be changed.
 func (s *Store) SubscriptionsOf(captureURL hook.ID) []*hook.Subscription {
 	if u := s.urls.load().byID[captureURL]; u != nil {
-		if subs := u.subs.Load(); subs != nil {
-			return *subs
-		}
+		return u.getSubs()
 	}
 	return nil
 }
@@ -344,13 +341,10 @@ func (s *Store) Subscriptions(_ context.Context, actor hook.Actor, page Subscrip
 
 // CountSubscriptions returns how many subscriptions a capture URL has, and how many of them are in trouble, from memory.
 func (s *Store) CountSubscriptions(captureURL hook.ID) (all, inTrouble int) {
-	subs := s.urls.load().subs
-	for _, sub := range s.SubscriptionsOf(captureURL) {
+	for e := range s.urls.load().subsOf(captureURL) {
 		all++
-		if e := subs[sub.ID]; e != nil {
-			if status := e.withStatus(); status.InTrouble() {
-				inTrouble++
-			}
+		if status := e.withStatus(); status.InTrouble() {
+			inTrouble++
 		}
 	}
 	return all, inTrouble
@@ -397,9 +391,15 @@ func (s *Store) CreateSubscription(ctx context.Context, actor hook.Actor, sub *h
 
 // subscriptionBytes returns the size of the subscriptions of a user, all but one.
 func (s *Store) subscriptionBytes(owner hook.ID, without *subEntry) (size int) {
-	for _, e := range s.urls.load().subs {
-		if e != without && e.url.get().OwnerID == owner {
-			size += e.get().Size()
+	x := s.urls.load()
+	for _, u := range x.sorted {
+		if u.get().OwnerID != owner {
+			continue
+		}
+		for e := range x.subsOf(u.id) {
+			if e != without {
+				size += e.get().Size()
+			}
 		}
 	}
 	return size
