@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/seal"
 	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
@@ -128,6 +129,30 @@ func TestServerNoticesCommandsBesideLongWork(t *testing.T) {
 			t.Error("the capture URL was not noticed")
 		}
 	})
+}
+
+// TestNoticingBesideReaders: pages and captures read what is known of a subscription while it is read again. The race detector watches.
+func TestNoticingBesideReaders(t *testing.T) {
+	path, key, told := newPath(t), seal.NewKey(), &notices{}
+	server := storetest.Open(t, store.Options{Path: path, Key: key, OnOutsideChange: told.tell})
+	u := storetest.CaptureURL(t, server)
+	sub := storetest.Subscription(t, server, u.ID)
+	storetest.User(t, storetest.Open(t, store.Options{Path: path, Key: key}), false)
+	reading := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for i := 0; told.Load() == 0 && !t.Failed(); i++ {
+			if _, err := server.Subscription(t.Context(), hook.Actor{UserID: u.OwnerID}, sub.ID); err != nil {
+				t.Errorf("reading beside: %v", err)
+			}
+			if i == 0 {
+				close(reading)
+			}
+		}
+	})
+	<-reading
+	inBackground(t, server)
+	reader.Wait()
 }
 
 // TestPurgeWaitsUntilCapturesHaveStopped: a command deleted a capture URL, and the server, which has not noticed yet, still

@@ -203,8 +203,7 @@ func (s *Store) loadSubscriptions(ctx context.Context, db querier, urls []*urlEn
 		if u == nil {
 			continue // its capture URL is deleted
 		}
-		e := s.knownSub(sub.ID)
-		e.url = u
+		e := s.knownSub(sub.ID, u)
 		e.fields.Store(sub)
 		e.setStatus(statuses[sub.ID])
 		numbers := ruleNumbers(sub, rules)
@@ -219,14 +218,15 @@ func (s *Store) loadSubscriptions(ctx context.Context, db querier, urls []*urlEn
 	return nil
 }
 
-// knownSub returns the entry of a subscription, a new one when there is none yet.
-func (s *Store) knownSub(id hook.ID) *subEntry {
+// knownSub returns the entry of a subscription, a new one when there is none yet. Others read what they know of one that is there:
+// its capture URL, which keeps its identity too, is not written again.
+func (s *Store) knownSub(id hook.ID, u *urlEntry) *subEntry {
 	if before := s.urls.load(); before != nil {
 		if e := before.subs[id]; e != nil {
 			return e
 		}
 	}
-	return &subEntry{id: id}
+	return &subEntry{id: id, url: u}
 }
 
 const statusColumns = `subscription_id, unfinished, succeeded, failed, cancelled, skipped, attempts, health, discarded_up_to,
