@@ -77,7 +77,7 @@ func (w *writer) removeSomeDeliveries(ctx context.Context, request hook.ID, byte
 }
 
 // inSlices runs f for each id, in transactions that take a moment each.
-func (s *Store) inSlices(ctx context.Context, ids []hook.ID, f func(execer, hook.ID) error) error {
+func (s *Store) inSlices(ctx context.Context, ids []hook.ID, f func(*sql.Tx, hook.ID) error) error {
 	for len(ids) > 0 {
 		n := 0
 		err := s.do(ctx, func(tx *sql.Tx) error {

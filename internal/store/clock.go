@@ -76,7 +76,7 @@ func (s *Store) moveDue(ctx context.Context, subscription hook.ID, state hook.St
 			return err
 		}
 		after = ids[len(ids)-1]
-		err = s.inSlices(ctx, ids, func(tx execer, id hook.ID) error {
+		err = s.inSlices(ctx, ids, func(tx *sql.Tx, id hook.ID) error {
 			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET due_at = max($2, due_at - $3),
 				next_at = CASE next_at WHEN 0 THEN 0 ELSE max($2, next_at - $3) END WHERE id = $1 AND due_at > $2`, id, micros(now), by.Microseconds())
 			return err

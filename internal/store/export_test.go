@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -90,6 +91,11 @@ func (s *Store) RemoveOldCopies() error { return removeOldCopies(s.opts.Path) }
 
 // Settle does at once what Run does from time to time.
 func (s *Store) Settle(ctx context.Context) error { return s.settle(ctx) }
+
+// ForgetSubscriptions does at once what Run does from time to time, for as long as there is time.
+func (s *Store) ForgetSubscriptions(ctx context.Context, until time.Time) (done bool, err error) {
+	return s.forgetSubscriptions(ctx, until)
+}
 
 // Recount does at once what Run does when it starts.
 func (s *Store) Recount(ctx context.Context) error { return s.recount(ctx) }

@@ -86,7 +86,7 @@ func (s *Store) hurry(ctx context.Context, id hook.ID, now time.Time) (more bool
 	if err != nil {
 		return false, err
 	}
-	return len(waiting) == hurried, s.inSlices(ctx, waiting, func(tx execer, delivery hook.ID) error {
+	return len(waiting) == hurried, s.inSlices(ctx, waiting, func(tx *sql.Tx, delivery hook.ID) error {
 		_, err := tx.ExecContext(ctx, "UPDATE deliveries SET due_at = min(due_at, $2), next_at = 0 WHERE id = $1 AND state = 1 AND next_at > $2",
 			delivery, micros(now))
 		return err
@@ -108,6 +108,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, actor hook.Actor, id hoo
 		return err
 	}, func() {
 		s.urls.removeSub(e)
+		s.subsDeleted.Store(true)
 		s.tellSubscription(e)
 	})
 }

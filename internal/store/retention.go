@@ -291,51 +291,6 @@ func (s *Store) pruneOnce(ctx context.Context, u *urlEntry, first bool) (more bo
 	return more, err
 }
 
-// settle marks the rows of deliveries that were cancelled by discarding what a subscription held, or by deleting it: both take
-// effect at once, and their rows follow.
-func (s *Store) settle(ctx context.Context) error {
-	for _, e := range s.urls.load().subs {
-		if st := e.getStatus(); st.discarded != 0 {
-			if err := s.cancelRows(ctx, e.id, st.discarded, st.reason); err != nil {
-				return err
-			}
-		}
-	}
-	deleted, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
-		"SELECT id FROM subscriptions WHERE deleted_at IS NOT NULL")
-	for _, id := range deleted {
-		if s.urls.load().subs[id] == nil && err == nil {
-			err = s.cancelRows(ctx, id, 1<<63-1, "the subscription was deleted")
-		}
-	}
-	return err
-}
-
-// cancelRows marks unfinished deliveries of a subscription up to an id. Their subscription has counted them already, the replays
-// that made them have not.
-func (s *Store) cancelRows(ctx context.Context, subscription, upTo hook.ID, reason string) error {
-	for ctx.Err() == nil {
-		waiting, err := queryAll(ctx, s.read, scanID,
-			"SELECT id FROM deliveries WHERE subscription_id = $1 AND state IN (0, 1) AND id <= $2 LIMIT $3", subscription, upTo, hurried)
-		if err != nil || len(waiting) == 0 {
-			return err
-		}
-		err = s.inSlices(ctx, waiting, func(tx execer, id hook.ID) error {
-			_, err := tx.ExecContext(ctx, `UPDATE replays SET failed = failed + 1
-				WHERE id = (SELECT replay_id FROM deliveries WHERE id = $1 AND state < 2)`, id)
-			if err == nil {
-				_, err = tx.ExecContext(ctx, "UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0 WHERE id = $1 AND state < 2",
-					id, reason)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // forgetCancelled removes deliveries that retention cancelled and that nobody can want to read about any more: also those of
 // subscriptions that are deleted, and resends to typed URLs.
 func (s *Store) forgetCancelled(ctx context.Context) error {
@@ -359,7 +314,7 @@ func (s *Store) forgetCancelledOf(ctx context.Context, subscription hook.ID) err
 	if err != nil {
 		return err
 	}
-	return s.inSlices(ctx, old, func(tx execer, id hook.ID) error {
+	return s.inSlices(ctx, old, func(tx *sql.Tx, id hook.ID) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM deliveries WHERE id = $1", id)
 		return err
 	})

@@ -76,14 +76,17 @@ type Store struct {
 	leases    atomic.Int64
 	underWay  underWay
 	calledOff atomic.Int64 // counts the transactions that cancelled or removed single unfinished deliveries; see Begin
-	disk      diskGuard
-	wal       walGuard
-	yieldLog  int64                  // by how much the log may grow beside a check
-	pruneNow  chan struct{}          // retention has something to do before its time
-	health    atomic.Pointer[string] // why nothing can be written, "" when it can
-	damaged   atomic.Pointer[string] // what was found wrong with the file, for good; nil when nothing
-	telling   sync.Mutex
-	told      string // the last that OnDegraded was told
+	// settled says, by subscription, up to which delivery settle has found none unfinished; upkeep's goroutine has it to itself.
+	settled     map[hook.ID]hook.ID
+	subsDeleted atomic.Bool // subscriptions may have been deleted since settle looked for them
+	disk        diskGuard
+	wal         walGuard
+	yieldLog    int64                  // by how much the log may grow beside a check
+	pruneNow    chan struct{}          // retention has something to do before its time
+	health      atomic.Pointer[string] // why nothing can be written, "" when it can
+	damaged     atomic.Pointer[string] // what was found wrong with the file, for good; nil when nothing
+	telling     sync.Mutex
+	told        string // the last that OnDegraded was told
 }
 
 // Open opens the database, makes or upgrades its schema and starts the writer. Run does the upkeep; Close ends it all.
@@ -107,8 +110,9 @@ func Open(ctx context.Context, opts Options) (s *Store, err error) {
 	}
 	s = &Store{
 		opts: opts, log: opts.Log, disk: newDiskGuard(opts.Path, opts.DiskReserve), wal: newWALGuard(opts.Path), yieldLog: yieldLog,
-		pruneNow: make(chan struct{}, 1),
+		pruneNow: make(chan struct{}, 1), settled: map[hook.ID]hook.ID{},
 	}
+	s.subsDeleted.Store(true)
 	s.leases.Store(rand.Int64N(1 << 62))
 	if s.writer, err = newWriter(ctx, s); err != nil {
 		return nil, err

@@ -271,13 +271,18 @@ func ruleNumbers(sub *hook.Subscription, rules map[rule]uint64) []uint64 {
 	return numbers
 }
 
-// saveRules gives the rules of a filter their numbers. A rule that was used before has the number it had.
+// saveRules gives the rules of a filter their numbers. A rule that was used before has the number it had; a number is never given
+// again, because requests keep those of rules that are gone.
 func saveRules(ctx context.Context, tx *sql.Tx, sub *hook.Subscription) ([]uint64, error) {
 	words := sub.Filter.Rules()
 	numbers := make([]uint64, len(words))
 	for i, w := range words {
-		err := tx.QueryRowContext(ctx, `INSERT INTO filter_rules (subscription_id, words) VALUES ($1, $2)
+		err := tx.QueryRowContext(ctx, `INSERT INTO filter_rules (id, subscription_id, words)
+			VALUES ((SELECT value + 1 FROM meta WHERE key = 'last_filter_rule'), $1, $2)
 			ON CONFLICT (subscription_id, words) DO UPDATE SET words = excluded.words RETURNING id`, sub.ID, w).Scan(&numbers[i])
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "UPDATE meta SET value = max(value, $1) WHERE key = 'last_filter_rule'", numbers[i])
+		}
 		if err != nil {
 			return nil, err
 		}

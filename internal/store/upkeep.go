@@ -68,6 +68,7 @@ func (s *Store) tidy(ctx context.Context) {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	var aged time.Time
+	var forgetting bool // not all deleted subscriptions have been looked at since
 	var seen clock
 	s.warn("following the clock", s.followClock(ctx, s.aheadOf(time.Now())))
 	for ctx.Err() == nil {
@@ -79,6 +80,12 @@ func (s *Store) tidy(ctx context.Context) {
 			s.warn("removing old requests", s.pruneAll(ctx))
 			s.warn("removing old deliveries", s.forgetCancelled(ctx))
 			s.warn("removing old copies", removeOldCopies(s.opts.Path))
+			forgetting = true
+		}
+		if forgetting {
+			done, err := s.forgetSubscriptions(ctx, time.Now().Add(upkeepEvery))
+			s.warn("removing deleted subscriptions", err)
+			forgetting = !done && err == nil
 		}
 		s.warn("removing deleted requests", s.purgeAll(ctx))
 		s.warn("giving space back", s.vacuum(ctx))
@@ -116,6 +123,7 @@ func (s *Store) noticeOthers(ctx context.Context) error {
 		changed, deleted = differences(before, s.urls.load().fields())
 		s.writer.version, noticed = version, true
 		s.calledOff.Add(1)
+		s.subsDeleted.Store(true)
 		return nil
 	})
 	if noticed && s.opts.OnOutsideChange != nil {
