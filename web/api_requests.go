@@ -144,12 +144,13 @@ func requestPage(r *http.Request) (page store.RequestPage, err error) {
 }
 
 // checkPosition refuses the id of a request that was sent elsewhere as a place in the list of captureURL. An id that
-// nothing has any more is a place like any other: retention must not stop who reads along.
+// nothing has any more is a place like any other: retention must not stop who reads along. So is one of somebody else, or it
+// would tell which they have.
 func (s *Server) checkPosition(r *http.Request, captureURL, after hook.ID) error {
 	if after == 0 {
 		return nil
 	}
-	belongs, err := s.Store.CaptureURLOf(r.Context(), hook.System, after)
+	belongs, err := s.Store.CaptureURLOf(r.Context(), actor(r), after)
 	switch {
 	case hook.Is(err, hook.NotFound):
 		return nil

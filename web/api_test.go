@@ -221,7 +221,7 @@ func TestAPIQueries(t *testing.T) {
 	u := s.user(false)
 	text := s.token(u)
 	captureURL := storetest.CaptureURLOf(t, s.store, u)
-	other := s.request(storetest.CaptureURL(t, s.store).ID, "x")
+	other, foreign := s.request(storetest.CaptureURLOf(t, s.store, u).ID, "x"), s.request(storetest.CaptureURL(t, s.store).ID, "x")
 	list := "/api/v1/capture-urls/" + captureURL.ID.Text(hook.CaptureURLPrefix) + "/requests"
 	for query, status := range map[string]int{
 		"?limit=1": 200, "?limit=200": 200, "?limit=-1": 400, "?limit=0": 400, "?limit=201": 400, "?limit=99999999999": 400,
@@ -230,6 +230,7 @@ func TestAPIQueries(t *testing.T) {
 		"?after=../": 404, "?after=": 404, "?cursor=x": 404, "?after=" + captureURL.ID.Text(hook.CaptureURLPrefix): 404,
 		"?after=" + other.ID.Text(hook.RequestPrefix):                                                  404,
 		"?after=" + (other.ID + 1).Text(hook.RequestPrefix):                                            200,
+		"?after=" + foreign.ID.Text(hook.RequestPrefix):                                                200,
 		"?after=" + other.ID.Text(hook.RequestPrefix) + "&cursor=" + other.ID.Text(hook.RequestPrefix): 400,
 		"?cursor=" + other.ID.Text(hook.RequestPrefix):                                                 200,
 		"?after=" + url.QueryEscape("req_'; DROP TABLE requests; --"):                                  404,

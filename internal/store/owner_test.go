@@ -190,6 +190,12 @@ func listed[T any](list []T, err error, is func(T) bool) error {
 	return hook.Errorf(hook.NotFound, "not in the list")
 }
 
+// nobodys is what nobody has.
+var nobodys = owned{
+	replay: 1, request: 1, delivery: 1, reserved: "nobodys",
+	user: hook.User{ID: 1}, url: hook.CaptureURL{ID: 1}, subscription: hook.Subscription{ID: 1, CaptureURLID: 1}, token: hook.Token{ID: 1},
+}
+
 // TestOnlyOwnersSee asks for what somebody else has, in every way there is.
 func TestOnlyOwnersSee(t *testing.T) {
 	for name, method := range ofActor {
@@ -219,7 +225,11 @@ func TestOnlyOwnersSee(t *testing.T) {
 			for about, actor := range map[string]hook.Actor{
 				"another user": {UserID: bob.user.ID}, "nobody": {}, "an unknown user": {UserID: 1},
 			} {
-				wantKind(t, about, method.call(t.Context(), s, actor, ann), hook.NotFound)
+				err := method.call(t.Context(), s, actor, ann)
+				wantKind(t, about, err, hook.NotFound)
+				if unknown := method.call(t.Context(), s, actor, nobodys); err != nil && unknown != nil && err.Error() != unknown.Error() {
+					t.Errorf("%s can tell what ann has, %q, from what nobody has, %q", about, err, unknown)
+				}
 			}
 			if method.others {
 				wantKind(t, "an admin", method.call(t.Context(), s, adminActor, ann), hook.NotFound)

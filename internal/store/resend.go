@@ -47,7 +47,7 @@ func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends
 
 // ResendDelivery makes a new delivery of what another one sends, to the same target.
 func (s *Store) ResendDelivery(ctx context.Context, actor hook.Actor, by string, id hook.ID) (hook.Delivery, error) {
-	r, err := s.sameAgain(ctx, id)
+	r, err := s.sameAgain(ctx, actor, id)
 	if err != nil {
 		return hook.Delivery{}, err
 	}
@@ -62,7 +62,7 @@ func (s *Store) ResendDelivery(ctx context.Context, actor hook.Actor, by string,
 func (s *Store) ResendDeliveries(ctx context.Context, actor hook.Actor, by string, ids ...hook.ID) ([]hook.Delivery, error) {
 	var resends []hook.Resend
 	for _, id := range ids {
-		r, err := s.sameAgain(ctx, id)
+		r, err := s.sameAgain(ctx, actor, id)
 		if err == nil {
 			resends = append(resends, r)
 		} else if !hook.Is(err, hook.NotFound) {
@@ -88,9 +88,9 @@ func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string,
 	return s.Resend(ctx, actor, by, possible...)
 }
 
-// sameAgain returns what sends the same as a delivery.
-func (s *Store) sameAgain(ctx context.Context, id hook.ID) (hook.Resend, error) {
-	d, err := queryOne(ctx, s.read, "delivery", s.scanDelivery, "SELECT "+deliveryColumns+fromDeliveries+"WHERE d.id = $1", id)
+// sameAgain returns what sends the same as a delivery that the actor may see.
+func (s *Store) sameAgain(ctx context.Context, actor hook.Actor, id hook.ID) (hook.Resend, error) {
+	d, err := s.Delivery(ctx, actor, id)
 	r := hook.Resend{RequestID: d.RequestID, SubscriptionID: d.SubscriptionID, Retry: true}
 	if d.Edited {
 		r.EditOf = d.ID
