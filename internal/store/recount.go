@@ -20,12 +20,8 @@ type miscount struct {
 // recount mends counts that an earlier version left wrong. Unfinished deliveries are counted with each start: what is wrong there
 // deletes a subscription that still holds some. Bytes take reading every row, and replays many; that is done once in the life of a database.
 func (s *Store) recount(ctx context.Context) error {
-	wrong, err := s.miscounts(ctx, "SELECT id, discarded_up_to, queued - unfinished, 0 "+wrongUnfinished, slices.Collect(maps.Keys(s.urls.load().subs)))
-	for _, m := range wrong {
-		if err == nil {
-			err = s.mendUnfinished(ctx, m)
-		}
-	}
+	err := s.mendEach(ctx, "SELECT id, discarded_up_to, queued - unfinished, 0 "+wrongUnfinished, slices.Collect(maps.Keys(s.urls.load().subs)),
+		s.mendUnfinished)
 	if err != nil {
 		return err
 	}
@@ -34,12 +30,8 @@ func (s *Store) recount(ctx context.Context) error {
 	if err != nil || done {
 		return err
 	}
-	wrong, err = s.miscounts(ctx, "SELECT id, cleared_up_to, requests - kept, stored - bytes "+wrongKept, slices.Collect(maps.Keys(s.urls.load().byID)))
-	for _, m := range wrong {
-		if err == nil {
-			err = s.mendKept(ctx, m)
-		}
-	}
+	err = s.mendEach(ctx, "SELECT id, cleared_up_to, requests - kept, stored - bytes "+wrongKept, slices.Collect(maps.Keys(s.urls.load().byID)),
+		s.mendKept)
 	if err != nil {
 		return err
 	}
@@ -54,18 +46,29 @@ func (s *Store) recount(ctx context.Context) error {
 	})
 }
 
-// miscounts asks about each of the ids, in queries of their own, so that none reads for long.
-func (s *Store) miscounts(ctx context.Context, query string, ids []hook.ID) (wrong []miscount, err error) {
+// mendEach asks about each of the ids, in a query of its own, and mends what is wrong. A query that reads for long while the log
+// grows is given up as one of a check is; the others are asked all the same, and errYielded says that not all were.
+func (s *Store) mendEach(ctx context.Context, query string, ids []hook.ID, mend func(context.Context, miscount) error) error {
+	var yielded error
 	for _, id := range ids {
 		var m miscount
-		switch err := s.read.QueryRowContext(ctx, query, id).Scan(&m.id, &m.mark, &m.kept, &m.bytes); {
+		err := s.checker().yielding(ctx, func(ctx context.Context) error {
+			return s.read.QueryRowContext(ctx, query, id).Scan(&m.id, &m.mark, &m.kept, &m.bytes)
+		})
+		switch {
 		case err == nil:
-			wrong = append(wrong, m)
-		case !errors.Is(err, sql.ErrNoRows):
-			return nil, err
+			err = mend(ctx, m)
+		case errors.Is(err, errYielded):
+			s.log.Warn("too much is written to count again beside it: that is tried with the next start", "of", id)
+			yielded, err = err, nil
+		case errors.Is(err, sql.ErrNoRows):
+			err = nil
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return wrong, nil
+	return yielded
 }
 
 func (s *Store) mendUnfinished(ctx context.Context, m miscount) error {

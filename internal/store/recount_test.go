@@ -51,6 +51,21 @@ func TestWrongCountsAreMended(t *testing.T) {
 	wantEqual(t, "told again", log.String(), "")
 }
 
+// TestCountingAgainYields: where the log grows beside it nothing is read for long, and what was not counted is with the next start.
+func TestCountingAgainYields(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	route(t, s, u.ID, storetest.Subscription(t, s, u.ID).ID)
+	recounted := func() int64 { return number(t, s, "SELECT count(*) FROM meta WHERE key = 'recounted'") }
+	s.YieldLog(-1 << 40)
+	wantKind(t, "beside a log that grows", s.Recount(t.Context()), hook.Unavailable)
+	wantEqual(t, "noted to be done", recounted(), 0)
+	s.YieldLog(1 << 40)
+	must(t, s.Recount(t.Context()))
+	wantEqual(t, "noted to be done", recounted(), 1)
+	wantCounts(t, s, u.ID)
+}
+
 // TestDiscardedIsNoProbe: a target that is down is not tried with what was discarded.
 func TestDiscardedIsNoProbe(t *testing.T) {
 	s := storetest.Open(t, store.Options{})
