@@ -53,6 +53,11 @@ func TestLimitsAreCounted(t *testing.T) {
 				return s.api(token, "POST", at, `{"name":"a","target_url":"https://a.example/"}`)
 			})
 		}},
+		{hook.LimitReplays, 0, func(s *site, _ *browser, u hook.User) answer {
+			sub := storetest.Subscription(t, s.store, s.ownURLs(u)[0].ID)
+			token, at := s.token(u), "/api/v1/subscriptions/"+sub.ID.Text(hook.SubscriptionPrefix)+"/replays"
+			return many(hook.MaxReplays+1, func() answer { return s.api(token, "POST", at, "") })
+		}},
 		{hook.LimitSelected, 0, func(s *site, b *browser, u hook.User) answer {
 			form := slices.Repeat([]string{"request", hook.ID(1).Text(hook.RequestPrefix)}, hook.MaxSelected+1)
 			return b.post(urlPath(s.ownURLs(u)[0].ID)+"/resend", form...)

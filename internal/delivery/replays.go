@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 )
 
 const (
-	replayTick = 100 * time.Millisecond // how often a running replay makes deliveries
+	replayTick = 100 * time.Millisecond // how often a replay that gets on makes deliveries
+	replayWait = time.Second            // how often one is looked at that cannot: its subscription has enough to send
 	replayStep = 100                    // deliveries that it makes at a time
 	replayScan = 500                    // requests that it looks at for them
 	replayBody = 16 << 20               // bytes of those
@@ -24,6 +26,8 @@ type Replays struct {
 	log   *slog.Logger
 	wake  chan struct{}
 	paces map[hook.ID]*pace
+
+	warned time.Time // of reads that take too long
 }
 
 // pace is how fast a replay goes.
@@ -56,51 +60,70 @@ func (j *Replays) Run(ctx context.Context) error {
 		case <-j.wake:
 		case <-timer.C:
 		}
-		pause := lookEvery
-		if j.advanceAll(ctx) {
-			pause = replayTick
-		}
-		timer.Reset(pause)
+		timer.Reset(j.advanceAll(ctx))
 	}
 }
 
-// advanceAll advances all that are running, and reports whether there are any.
-func (j *Replays) advanceAll(ctx context.Context) bool {
+// advanceAll advances all that are running, and returns when to look at them again: the many that wait cost as little as they get on.
+func (j *Replays) advanceAll(ctx context.Context) (pause time.Duration) {
 	running, err := j.store.RunningReplays(ctx)
 	if err != nil {
 		j.log.Warn("reading the replays failed", "error", err)
-		return true
+		return replayWait
 	}
+	pause = lookEvery
 	for i := range running {
-		err := j.advance(ctx, &running[i])
-		if err != nil && !hook.Is(err, hook.Conflict) && !hook.Is(err, hook.Unavailable) && ctx.Err() == nil {
-			j.log.Warn("a replay did not go on", "replay", running[i].ID.Text(hook.ReplayPrefix), "error", err)
+		next, err := j.advance(ctx, &running[i])
+		if err != nil {
+			next = replayWait
+			j.warn(ctx, running[i].ID, err)
 		}
+		pause = min(pause, next)
 	}
 	if len(running) == 0 {
 		clear(j.paces)
 	}
-	return len(running) > 0
+	return pause
 }
 
-// advance makes some deliveries of a replay.
-func (j *Replays) advance(ctx context.Context, r *hook.Replay) error {
+// warn says why a replay did not go on. What was cancelled, deleted or advanced by another process meanwhile is seen with the next
+// look, and that nothing can be written has been said. Reads that take too long have been told nobody, and do so for many at a time.
+func (j *Replays) warn(ctx context.Context, replay hook.ID, err error) {
+	late := errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case ctx.Err() != nil || hook.Is(err, hook.Conflict) || hook.Is(err, hook.NotFound):
+		return
+	case hook.Is(err, hook.Unavailable) && !late, late && time.Since(j.warned) < lookEvery:
+		return
+	case late:
+		j.warned = time.Now()
+	}
+	j.log.Warn("a replay did not go on", "replay", replay.Text(hook.ReplayPrefix), "error", err)
+}
+
+// advance makes some deliveries of a replay, and returns when to look at it again.
+func (j *Replays) advance(ctx context.Context, r *hook.Replay) (next time.Duration, err error) {
 	sub, err := j.store.Subscription(ctx, hook.System, r.SubscriptionID)
 	if hook.Is(err, hook.NotFound) {
 		_, err = j.store.CancelReplay(ctx, hook.System, r.ID, "the subscription was deleted")
-		return err
+		return replayTick, err
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	room := min(replayStep, hook.MaxReplayAhead-int(sub.Counts.Unfinished), j.allowed(r))
-	if room <= 0 {
-		return nil
+	ahead := hook.MaxReplayAhead - int(sub.Counts.Unfinished)
+	if ahead <= 0 {
+		return replayWait, nil
 	}
+	allowed, next := j.allowed(r)
+	if allowed == 0 {
+		return next, nil
+	}
+	room := min(replayStep, ahead, allowed)
 	match, err := filter.NewMatcher(r.Filter)
 	if err != nil {
 		_, err = j.store.CancelReplay(ctx, hook.System, r.ID, "its filter cannot be used: "+err.Error())
-		return err
+		return replayTick, err
 	}
 	cursor, looked, size, more := r.Cursor, 0, int64(0), false
 	var fits []hook.ID
@@ -118,18 +141,18 @@ func (j *Replays) advance(ctx context.Context, r *hook.Replay) error {
 		return true
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	done := !more && looked < replayScan
 	if err := j.store.AdvanceReplay(ctx, r, cursor, fits, done); err != nil {
-		return err
+		return 0, err
 	}
 	j.paces[r.ID].credit -= float64(len(fits))
-	return nil
+	return replayTick, nil
 }
 
-// allowed returns how many deliveries a replay may make by its rate.
-func (j *Replays) allowed(r *hook.Replay) int {
+// allowed returns how many deliveries a replay may make by its rate; when that is none, next is when it may make one.
+func (j *Replays) allowed(r *hook.Replay) (n int, next time.Duration) {
 	now := time.Now()
 	p := j.paces[r.ID]
 	if p == nil {
@@ -142,5 +165,8 @@ func (j *Replays) allowed(r *hook.Replay) int {
 		p.credit = min(p.credit+r.Rate*now.Sub(p.at).Seconds(), max(1, r.Rate))
 	}
 	p.at = now
-	return int(p.credit)
+	if p.credit < 1 {
+		next = max(replayTick, time.Duration((1-p.credit)/r.Rate*float64(time.Second)))
+	}
+	return int(p.credit), next
 }

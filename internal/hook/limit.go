@@ -64,6 +64,7 @@ const (
 	LimitSelected
 	LimitCaptureURLs
 	LimitSubscriptions
+	LimitReplays
 	LimitTokens
 	LimitUsers
 	LimitNoLogin
@@ -137,6 +138,7 @@ var met = [Limits]Met{
 	LimitSelected:      {pages, http.StatusUnprocessableEntity, "too much selected to be resent at once"},
 	LimitCaptureURLs:   {pages, http.StatusConflict, "too many capture URLs of a user"},
 	LimitSubscriptions: {pages, http.StatusConflict, "too many subscriptions, or too large ones"},
+	LimitReplays:       {pages, http.StatusConflict, "too many replays into a subscription are running"},
 	LimitTokens:        {pages, http.StatusConflict, "too many API tokens of a user"},
 	LimitUsers:         {pages, http.StatusConflict, "too many users"},
 	LimitNoLogin:       {pages, http.StatusUnauthorized, "no valid login or token"},

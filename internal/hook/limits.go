@@ -87,6 +87,7 @@ const (
 	MaxSelected            = 200       // rows of a list resent at once
 	MaxResent              = 1000      // deliveries that makes
 	MaxReplayAhead         = 1000      // unfinished deliveries of a subscription beyond which a replay waits
+	MaxReplays             = 10        // running at a time into one subscription
 	MaxEditedBody          = 1 << 20   // bytes of a body edited in the dashboard
 	MaxTries               = 4         // tests of targets and dry runs at a time, one of each user
 	DefaultDryRun          = 200       // stored requests

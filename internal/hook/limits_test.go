@@ -51,6 +51,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + seconds(BodyTimeout) + " and its size at " + kib(BodyRate) + "/s, and never " + seconds(ReadPause) + " in which nothing more can be sent |",
 		strconv.Itoa(DescriptorsKept) + " of them are kept back | fewer connections and live views are taken; below " + grouped(MinDescriptors) + " it",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
+		"| replays into one subscription that run at a time | " + strconv.Itoa(MaxReplays) + " | 409 |",
 		"| " + strconv.Itoa(MaxAnswersShown) + "; " + kib(MaxAnswerShown) + " of headers and " + kib(MaxAnswerShown) + " of the body |",
 	} {
 		if !strings.Contains(string(text), row) {

@@ -114,6 +114,9 @@ var OneOffQueries = []string{deliverySource{where: oneOffsOf}.query(), oneOffURL
 // DueOneOffQuery looks for those that are due.
 const DueOneOffQuery = dueOneOffQuery
 
+// RunningQuery looks for replays that run.
+const RunningQuery = runningQuery
+
 // Plan returns how the database would go about a query, one step a line.
 func (s *Store) Plan(ctx context.Context, query string) ([]string, error) {
 	return queryAll(ctx, s.read, func(row scanner) (step string, err error) {

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -25,12 +27,21 @@ func scanReplay(row scanner) (r hook.Replay, err error) {
 }
 
 // CreateReplay starts a replay of what its capture URL has by now, and sets its ID, CaptureURLID, UpTo and CreatedAt.
-// NotFound when the actor may not see the subscription.
+// NotFound when the actor may not see the subscription, Conflict when as many are running into it as may.
 func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Replay) error {
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		e, err := s.visibleSub(actor, r.SubscriptionID)
 		if err != nil {
 			return err
+		}
+		var running int
+		row := tx.QueryRowContext(ctx, "SELECT count(*) FROM replays WHERE subscription_id = $1 AND state = 0", r.SubscriptionID)
+		if err := row.Scan(&running); err != nil {
+			return err
+		}
+		if running >= hook.MaxReplays {
+			return hook.LimitReplays.Errorf(hook.Conflict, "%d replays into this subscription are running, and that is the most. "+
+				"Wait for one to end, or cancel one.", hook.MaxReplays)
 		}
 		now := time.Now()
 		if r.ID, err = s.newID(ctx, tx, "replays", now); err != nil {
@@ -79,8 +90,13 @@ func (s *Store) Replays(ctx context.Context, actor hook.Actor, subscription hook
 
 // RunningReplays returns the replays that have deliveries to make, oldest first.
 func (s *Store) RunningReplays(ctx context.Context) ([]hook.Replay, error) {
-	return queryAll(ctx, s.read, scanReplay, "SELECT "+replayColumns+" FROM replays WHERE state = 0 ORDER BY id")
+	running, err := queryAll(ctx, s.read, scanReplay, runningQuery)
+	slices.SortFunc(running, func(a, b hook.Replay) int { return cmp.Compare(a.ID, b.ID) })
+	return running, err
 }
+
+// runningQuery reads an index of those alone. With an order it would go through all replays that there ever were instead.
+const runningQuery = "SELECT " + replayColumns + " FROM replays WHERE state = 0"
 
 // EachReplayable calls f with the requests of a replay behind its cursor, oldest first and at most limit of them, until f
 // returns false. It does not look at the filter.

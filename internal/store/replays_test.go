@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -44,6 +46,44 @@ func TestCancelReplayIsOneStep(t *testing.T) {
 	wantEqual(t, "state", r.State, hook.ReplayCancelled)
 	wantEqual(t, "cancelled", r.Failed, int64(n))
 	storetest.WantSound(t, s)
+}
+
+// TestReplaysRunAtATime: so many run into one subscription and no more, until one is over. The others there ever were are not read.
+func TestReplaysRunAtATime(t *testing.T) {
+	ctx := t.Context()
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub, other := storetest.Subscription(t, s, u.ID), storetest.Subscription(t, s, u.ID)
+	var want []hook.ID
+	start := func(into hook.Subscription) error {
+		r := hook.Replay{SubscriptionID: into.ID}
+		err := s.CreateReplay(ctx, hook.System, &r)
+		if err == nil {
+			want = append(want, r.ID)
+		}
+		return err
+	}
+	must(t, start(other))
+	for range hook.MaxReplays {
+		must(t, start(sub))
+	}
+	wantLimit(t, "one more", start(sub), hook.LimitReplays)
+	must(t, start(other))
+	must(t, errOf(s.CancelReplay(ctx, hook.System, want[1], "cancelled")))
+	want = slices.Delete(want, 1, 2)
+	must(t, start(sub))
+	running, err := s.RunningReplays(ctx)
+	must(t, err)
+	var got []hook.ID
+	for _, r := range running {
+		got = append(got, r.ID)
+	}
+	wantEqual(t, "running", got, want)
+	steps, err := s.Plan(ctx, store.RunningQuery)
+	must(t, err)
+	if len(steps) != 1 || !strings.Contains(steps[0], "replays_running") {
+		t.Errorf("the running ones are found by %q", steps)
+	}
 }
 
 // TestReplaysCountWhatIsCancelled: a replay whose deliveries are discarded, deleted or too old comes to its end all the same.

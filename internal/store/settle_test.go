@@ -31,7 +31,9 @@ func TestDeletedSubscriptionIsForgotten(t *testing.T) {
 	u := storetest.CaptureURL(t, s)
 	sub := storetest.Subscription(t, s, u.ID)
 	for range store.PurgeBatch { // more than are removed at a time
-		must(t, s.CreateReplay(ctx, hook.System, &hook.Replay{SubscriptionID: sub.ID}))
+		r := hook.Replay{SubscriptionID: sub.ID}
+		must(t, s.CreateReplay(ctx, hook.System, &r))
+		must(t, errOf(s.CancelReplay(ctx, hook.System, r.ID, "cancelled")))
 	}
 	_, requests := replay(t, s, &sub, 1)
 	sent := claim(t, s, sub.ID)
