@@ -1,10 +1,14 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
@@ -31,5 +35,23 @@ func TestReadersAllBusy(t *testing.T) {
 			t.Error(err)
 		}
 		must(t, errOf(s.User(t.Context(), 1)))
+	})
+}
+
+// TestUpkeepThatCannotReadSaysSo: where reading takes too long each time, the log tells what is not done, and does not fill up.
+func TestUpkeepThatCannotReadSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		toTheYear(2026)
+		var log bytes.Buffer
+		s := storetest.Open(t, store.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		release, err := s.HoldReaders(t.Context())
+		must(t, err)
+		inBackground(t, s)
+		for _, want := range []int{1, 2} {
+			time.Sleep(58 * time.Second)
+			synctest.Wait()
+			wantEqual(t, "told", strings.Count(log.String(), "cancelling deliveries failed"), want)
+		}
+		must(t, release())
 	})
 }

@@ -82,6 +82,7 @@ type Store struct {
 	disk        diskGuard
 	wal         walGuard
 	yieldLog    int64                  // by how much the log may grow beside a check
+	lateTold    sync.Map               // by what upkeep does, when it was last told that reading takes too long for it; see warn
 	pruneNow    chan struct{}          // retention has something to do before its time
 	health      atomic.Pointer[string] // why nothing can be written, "" when it can
 	damaged     atomic.Pointer[string] // what was found wrong with the file, for good; nil when nothing

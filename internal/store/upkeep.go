@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"reflect"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 const (
 	upkeepEvery = time.Second
 	ageEvery    = time.Minute     // how often requests are looked at for their age
+	lateEvery   = time.Minute     // how often one thing is told not to be done because reading takes too long
 	endedFor    = 5 * time.Minute // how long the row of a session that was ended stays
 	// keepFree is how many free pages stay in the file: captures take them up again sooner than the file system would.
 	keepFree = 4096
@@ -98,10 +100,20 @@ func (s *Store) tidy(ctx context.Context) {
 	}
 }
 
+// warn logs what upkeep could not do. What is unavailable has been logged where it was found, but for reads that took too long:
+// of those this tells, once in a while, or what they keep from being done would never be known.
 func (s *Store) warn(what string, err error) {
-	if err != nil && !hook.Is(err, hook.Unavailable) { // what is unavailable has been logged where it was found
-		s.log.Warn(what+" failed", "error", err)
+	late := errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case err == nil || hook.Is(err, hook.Unavailable) && !late:
+		return
+	case late:
+		if told, ok := s.lateTold.Load(what); ok && time.Since(told.(time.Time)) < lateEvery {
+			return
+		}
+		s.lateTold.Store(what, time.Now())
 	}
+	s.log.Warn(what+" failed", "error", err)
 }
 
 // noticeOthers reads again what commands change beside the running server. data_version of the writer's own connection
@@ -264,9 +276,8 @@ func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
 
 // vacuum gives free pages back to the file system, a few at a time: each takes the longer the more are free.
 func (s *Store) vacuum(ctx context.Context) error {
-	var free int64
-	row := s.read.QueryRowContext(ctx, "PRAGMA freelist_count")
-	if err := row.Scan(&free); err != nil {
+	free, err := queryOne(ctx, s.read, "count", func(row scanner) (n int64, err error) { return n, row.Scan(&n) }, "PRAGMA freelist_count")
+	if err != nil {
 		return err
 	}
 	for until := time.Now().Add(upkeepEvery / 4); free > keepFree && time.Now().Before(until); {
