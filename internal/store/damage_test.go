@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"database/sql"
 	"fmt"
 	"log/slog"
 	"os"
@@ -132,6 +133,43 @@ func TestHealingLooksForDamage(t *testing.T) {
 			t.Errorf("degraded says %q", s.Degraded())
 		}
 	})
+}
+
+// TestNobodyWaitsForTheLookAtAll: while the writer that comes back looks at the whole database, which takes long here, whoever wants to
+// write is refused at once, and closing ends it.
+func TestNobodyWaitsForTheLookAtAll(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	s := reopen(t, path)
+	db := openRaw(t, path)
+	exec(t, db, "PRAGMA ignore_check_constraints = 1")
+	exec(t, db, "CREATE TABLE slow (n CHECK (length(hex(zeroblob(20000000 + n))) > 0))") // some milliseconds for each row
+	exec(t, db, "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 2000) INSERT INTO slow SELECT i FROM n")
+	must(t, db.Close())
+	other := newPath(t)
+	must(t, os.WriteFile(other, bytes.Repeat([]byte("no database "), 1000), 0o600))
+	_, damaged := openRaw(t, other).Exec("DELETE FROM meta")
+	if !store.Damaged(damaged) {
+		t.Fatalf("a file that is no database gives %v", damaged)
+	}
+	soon := func(about string, f func() error) (err error) {
+		t.Helper()
+		done := make(chan error, 1)
+		go func() { done <- f() }()
+		select {
+		case err = <-done:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s waits", about)
+		}
+		return err
+	}
+	write := func(err error) error { return s.Do(t.Context(), func(*sql.Tx) error { return err }) }
+	wantKind(t, "writing what is damaged", write(damaged), hook.Unavailable)
+	for range 30 { // while it comes back, and is looking
+		time.Sleep(50 * time.Millisecond)
+		wantKind(t, "writing", soon("writing", func() error { return write(nil) }), hook.Unavailable)
+	}
+	must(t, soon("closing", s.Close))
 }
 
 // TestChecksAgainAfterATroubledRead: that the file cannot be opened for a moment says nothing about what is in it.

@@ -37,6 +37,7 @@ func (w *writer) fail(err error) {
 
 // heal refuses everything until the database can be written again or the store is being closed.
 func (w *writer) heal() {
+	w.setHealing(true)
 	if time.Since(w.healed) > steadyFor {
 		w.heals = 0
 	}
@@ -59,15 +60,22 @@ func (w *writer) heal() {
 				continue
 			}
 			w.broken, w.doubted, w.heals, w.healed = false, false, min(w.heals+1, maxHeals), time.Now()
+			w.setHealing(false)
 			w.s.log.Info("the database can be written again")
 			w.s.setDegraded("")
 		}
 	}
 }
 
+func (w *writer) setHealing(healing bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.healing = healing
+}
+
 // stillBroken says why it is, unless that was the last thing said.
 func (w *writer) stillBroken(err error, last string) string {
-	if err.Error() != last {
+	if err.Error() != last && w.stopping.Err() == nil {
 		w.s.log.Warn("the database still cannot be written", "error", err)
 	}
 	if Damaged(err) {
@@ -78,7 +86,7 @@ func (w *writer) stillBroken(err error, last string) string {
 
 // reopen replaces the connection, moves the log into the database and commits a number, so that what the next
 // acknowledgement stands on has been flushed by a connection that works. When that is not the first time lately, or the
-// file may be damaged, it looks at the whole database.
+// file may be damaged, it looks at the whole database, for as long as the store is not closed: Close does not wait for that.
 func (w *writer) reopen() error {
 	ctx := context.Background()
 	_ = w.close()
@@ -95,7 +103,7 @@ func (w *writer) reopen() error {
 	if err := commitCanary(ctx, w.conn); err != nil || w.heals < checkAfter && !w.doubted {
 		return err
 	}
-	found, err := checker{db: w.conn}.pages(ctx, "quick_check")
+	found, err := checker{db: w.conn}.pages(w.stopping, "quick_check")
 	if Damaged(err) || len(found) > 0 {
 		w.s.setDamaged(strings.Join(found, "; "), err)
 		return nil

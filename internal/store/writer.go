@@ -38,6 +38,10 @@ type writer struct {
 	senders   int       // concurrency seen lately; only the goroutine writes it
 	committed time.Time // the last group
 	stopped   bool
+	healing   bool // nothing can be written until heal has ended
+
+	stopping context.Context // ends when stopped is set
+	stopNow  context.CancelFunc
 
 	wake    chan struct{} // something was handed in
 	gather  chan struct{} // target was reached
@@ -84,6 +88,7 @@ func newWriter(ctx context.Context, s *Store) (*writer, error) {
 	w := &writer{
 		s: s, wake: make(chan struct{}, 1), gather: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	w.stopping, w.stopNow = context.WithCancel(context.Background())
 	if err := w.open(ctx); err != nil {
 		return nil, err
 	}
@@ -154,6 +159,7 @@ func (w *writer) stop() {
 	w.mu.Lock()
 	w.stopped = true
 	w.mu.Unlock()
+	w.stopNow()
 	w.signal(w.wake)
 	<-w.done
 }
@@ -174,9 +180,9 @@ var (
 // capture hands in one request and waits until its group is on disk.
 func (w *writer) capture(c *capture) error {
 	w.mu.Lock()
-	if w.stopped {
+	if err := w.closed(); err != nil {
 		w.mu.Unlock()
-		return errStopped
+		return err
 	}
 	if w.waiting >= hook.MaxQueuedCapture {
 		w.mu.Unlock()
@@ -198,6 +204,17 @@ func (w *writer) capture(c *capture) error {
 	return c.err
 }
 
+// closed returns why nothing can be handed in, nil when it can. w.mu is held.
+func (w *writer) closed() error {
+	switch {
+	case w.stopped:
+		return errStopped
+	case w.healing: // which may take as long as a look at the whole database
+		return unavailable(errBroken)
+	}
+	return nil
+}
+
 func (w *writer) openGroup(size int64) *group {
 	if n := len(w.groups); n > 0 {
 		g := w.groups[n-1]
@@ -211,13 +228,13 @@ func (w *writer) openGroup(size int64) *group {
 }
 
 // do runs f in a transaction on the writer's goroutine, and after once it is committed. When ctx ends before f has
-// started, f never runs.
+// started, f never runs. While nothing can be written it is Unavailable at once.
 func (w *writer) do(ctx context.Context, f func(tx *sql.Tx) error, after ...func()) error {
 	j := &job{ctx: ctx, f: f, after: after, done: make(chan struct{})}
 	w.mu.Lock()
-	if w.stopped {
+	if err := w.closed(); err != nil {
 		w.mu.Unlock()
-		return errStopped
+		return err
 	}
 	w.jobs = append(w.jobs, j)
 	w.mu.Unlock()
