@@ -37,20 +37,68 @@ func TestFlash(t *testing.T) {
 	}
 }
 
+// TestSecretShownOnce: a secret is shown by the page behind the redirect, to the browser that made it, once. A reload of that
+// page makes nothing again, no other page takes the secret, and it is nowhere on disk.
+func TestSecretShownOnce(t *testing.T) {
+	d := newDash(t, guarded(t))
+	other := d.loggedIn(d.user)
+	made := d.post(d.form(), "action", "save", "name", "shop", "target_url", "https://shop.example/hooks", "scheme", "standard")
+	sub := d.only()
+	path, secret := subscriptionPath(sub.ID), sub.Signing.Current()
+	wantRedirect(t, "create", made, path)
+	db := d.database()
+	if before := d.contents(db); strings.Contains(before, secret) {
+		t.Error("the secret is on disk")
+	}
+	for _, get := range []func() answer{
+		func() answer { return other.get(path) },
+		func() answer { return d.get("/settings") },
+		func() answer { return d.get(path + "/edit") },
+		func() answer { return d.get(path, fragmentHeader, "none") },
+	} {
+		if strings.Contains(get().body, secret) {
+			t.Error("shown where it does not belong")
+		}
+	}
+	if !strings.Contains(d.get(path).body, secret) {
+		t.Error("the page does not show it")
+	}
+	if strings.Contains(d.get(path).body, secret) {
+		t.Error("shown again")
+	}
+	d.only()
+}
+
+// TestFormAddress: who asks for the address of a form again is led back, and an error page knows who is logged in.
+func TestFormAddress(t *testing.T) {
+	s := newSite(t)
+	b := s.loggedIn(s.user(true))
+	for _, path := range []string{"/settings/password", "/settings/tokens", "/settings/users"} {
+		wantRedirect(t, path, b.get(path), "/settings")
+	}
+	for path, status := range map[string]int{"/urls": http.StatusMethodNotAllowed, "/nothing": http.StatusNotFound} {
+		a := b.get(path)
+		wantStatus(t, path, a, status)
+		if len(a.parse(t).All("#account")) != 1 {
+			t.Errorf("%s has no menu of the user", path)
+		}
+	}
+}
+
 func TestFlashesAreBounded(t *testing.T) {
 	var f flashes
 	now := time.Now()
 	for i := range maxFlash {
-		f.put(strconv.Itoa(i), "done", now)
+		f.put(strconv.Itoa(i), flash{message: "done"}, now)
 	}
-	if got := f.take("7", now.Add(flashFor)); got != "done" {
-		t.Errorf("in time: %q", got)
+	if got := f.take("7", "", now.Add(flashFor)); got.message != "done" {
+		t.Errorf("in time: %q", got.message)
 	}
-	if got := f.take("8", now.Add(flashFor+1)); got != "" {
-		t.Errorf("too late: %q", got)
+	if got := f.take("8", "", now.Add(flashFor+1)); got.message != "" {
+		t.Errorf("too late: %q", got.message)
 	}
 	for i := range 3 * maxFlash {
-		f.put(strconv.Itoa(i), "done", now)
+		f.put(strconv.Itoa(i), flash{message: "done"}, now)
 	}
 	if len(f.kept) > maxFlash {
 		t.Errorf("%d sentences are kept, want at most %d", len(f.kept), maxFlash)

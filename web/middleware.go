@@ -43,10 +43,18 @@ func (s *Server) serveSite(w http.ResponseWriter, r *http.Request, target string
 		}
 	}
 	if err != nil {
-		s.fail(w, r, err)
+		s.fail(w, s.recognize(r), err)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// recognize gives the page of an address that is nobody's the menu of whoever is logged in. That needs no answer when it fails.
+func (s *Server) recognize(r *http.Request) *http.Request {
+	if known, err := s.identify(r); err == nil {
+		return known
+	}
+	return r
 }
 
 // withPath returns the request with the path as the dashboard knows it: raw, and without the base path.

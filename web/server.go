@@ -67,7 +67,8 @@ type Server struct {
 	mux        *http.ServeMux
 	sessions   sessions
 	sockets    *sockets
-	flashes    flashes
+	flashes    flashes // sentences
+	secrets    flashes // secrets that are shown once
 	tries      tries
 	reading    *reading
 	operations []templates.APIOperation // of the API, for its page

@@ -204,9 +204,7 @@ func (s *Server) page(r *http.Request, title string) templates.Page {
 		return p
 	}
 	p.Degraded = s.Store.Degraded()
-	if r.Header.Get(fragmentHeader) == "" {
-		p.Flash = s.takeFlash(r) // not for a part of a page that a script asked for, which does not show it
-	}
+	p.Flash = s.takeFlash(r)
 	return p
 }
 

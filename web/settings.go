@@ -12,12 +12,29 @@ import (
 
 var errNoPasswords = hook.Errorf(hook.Forbidden, "There are no passwords and no sessions with HOOKKEEPER_AUTH=none.")
 
+// What the settings show once, as secrets are kept for them.
+const (
+	tokenShown  = "token"
+	inviteShown = "invite"
+)
+
 // settingsPage: GET /settings
 func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request) error {
-	return s.renderSettings(w, r, http.StatusOK, templates.AccountPage{})
+	var account templates.AccountPage
+	account.NewToken, _ = s.takeSecret(r, tokenShown)
+	if user(r).Admin {
+		account.Admin = &templates.AdminPage{}
+		account.Admin.InviteLink, account.Admin.InviteFor = s.takeSecret(r, inviteShown)
+	}
+	return s.renderSettings(w, r, http.StatusOK, account)
 }
 
-// renderSettings shows the settings with what a form had to say: its mistakes, or what is shown only once.
+// backToSettings: GET of an address that a form of the settings posts to, where a browser stands when the form was refused.
+func (s *Server) backToSettings(w http.ResponseWriter, r *http.Request) error {
+	return s.redirect(w, r, "/settings")
+}
+
+// renderSettings shows the settings with what a form had to say: its mistakes, or what is shown once.
 func (s *Server) renderSettings(w http.ResponseWriter, r *http.Request, status int, account templates.AccountPage) error {
 	var err error
 	if account.Tokens, err = s.Store.Tokens(r.Context(), actor(r)); err != nil {

@@ -214,6 +214,16 @@ func (b *browser) post(path string, form ...string) answer {
 		"Origin", b.url, "Sec-Fetch-Site", "same-origin")
 }
 
+// follow posts a form that has to be taken and returns the page it leads to.
+func (b *browser) follow(path string, fields ...string) answer {
+	b.t.Helper()
+	a := b.post(path, fields...)
+	if a.status != http.StatusSeeOther {
+		b.t.Fatalf("POST %s: status %d: %s", path, a.status, a.parse(b.t).One("main").Text())
+	}
+	return b.get(a.header.Get("Location"))
+}
+
 // cookie returns the value of a cookie that the browser keeps.
 func (b *browser) cookie(name string) string {
 	u, _ := url.Parse(b.url)

@@ -66,12 +66,7 @@ func (s *Server) subscriptionPage(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	return s.renderSubscription(w, r, page, u, sub, "")
-}
-
-func (s *Server) renderSubscription(w http.ResponseWriter, r *http.Request, page templates.Page, u templates.URLItem, sub hook.SubscriptionStatus, newSecret string) error {
-	v := templates.SubscriptionView{SubscriptionStatus: sub, URL: u, NewSecret: newSecret}
-	var err error
+	v := templates.SubscriptionView{SubscriptionStatus: sub, URL: u}
 	if v.Oldest, err = s.Store.OldestUnfinished(r.Context(), actor(r), sub.ID); err != nil {
 		return err
 	}
@@ -88,6 +83,7 @@ func (s *Server) renderSubscription(w http.ResponseWriter, r *http.Request, page
 	if key, err := signing.PublicKey(sub.Signing.Current()); err == nil {
 		v.PublicKey = key
 	}
+	v.NewSecret, _ = s.takeSecret(r, subscriptionPath(sub.ID))
 	page.Live = deliveriesLive(u.ID)
 	return s.render(w, r, http.StatusOK, templates.SubscriptionPage(page, v))
 }
@@ -124,14 +120,13 @@ func (s *Server) createSubscriptionForm(w http.ResponseWriter, r *http.Request) 
 		return s.refuseSubscription(w, r, page, u, sub, err)
 	}
 	s.flash(r, "The subscription is created.")
-	r.SetPathValue("id", sub.ID.Text(hook.SubscriptionPrefix))
-	page, u, status, err := s.ownSubscription(r, "")
-	if err != nil {
-		return err
-	}
-	page.Flash = "The subscription is created."
-	s.takeFlash(r)
-	return s.renderSubscription(w, r, page, u, status, sub.Signing.Current())
+	return s.showSubscriptionSecret(w, r, sub)
+}
+
+// showSubscriptionSecret leads to the page of a subscription, which shows the secret that signs now.
+func (s *Server) showSubscriptionSecret(w http.ResponseWriter, r *http.Request, sub hook.Subscription) error {
+	path := subscriptionPath(sub.ID)
+	return s.redirectWithSecret(w, r, path, path, sub.Signing.Current(), "")
 }
 
 // refuseSubscription shows the form again with what was typed and what is wrong with it.
@@ -217,11 +212,8 @@ func (s *Server) saveSubscription(w http.ResponseWriter, r *http.Request) error 
 		return s.refuseSubscription(w, r, page, u, sub, err)
 	}
 	if secret := saved.Signing.Current(); secret != before && r.PostForm.Get("secret") == "" && secret != "" {
-		page, u, saved, err := s.ownSubscription(r, "")
-		if err != nil {
-			return err
-		}
-		return s.renderSubscription(w, r, page, u, saved, secret)
+		s.flash(r, "Saved.")
+		return s.showSubscriptionSecret(w, r, saved.Subscription)
 	}
 	s.flash(r, "Saved.")
 	return s.redirect(w, r, subscriptionPath(sub.ID))
@@ -308,11 +300,7 @@ func (s *Server) rotateSecretForm(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	page, u, sub, err := s.ownSubscription(r, "")
-	if err != nil {
-		return err
-	}
-	return s.renderSubscription(w, r, page, u, sub, rotated.Signing.Current())
+	return s.showSubscriptionSecret(w, r, rotated.Subscription)
 }
 
 // deleteSubscriptionPage: GET /subscriptions/{id}/delete asks first.

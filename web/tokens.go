@@ -9,8 +9,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/templates"
 )
 
-// createToken: POST /settings/tokens answers with the page that shows the token, and not with a redirect: it is stored
-// nowhere, so that this answer is the only place where it can be read.
+// createToken: POST /settings/tokens leads to the settings, which show the token once: it is stored nowhere.
 func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	name := strings.TrimSpace(r.PostForm.Get("name"))
 	if err := hook.ValidateTokenName(name); err != nil {
@@ -24,7 +23,7 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Store.CreateToken(r.Context(), &hook.Token{UserID: user(r).ID, Name: name, Hint: hint}, hash); err != nil {
 		return err
 	}
-	return s.renderSettings(w, r, http.StatusOK, templates.AccountPage{NewToken: text})
+	return s.redirectWithSecret(w, r, "/settings#tokens-heading", tokenShown, text, "")
 }
 
 // revokeToken: POST /settings/tokens/{id}/revoke

@@ -45,15 +45,14 @@ func (s *Server) inviteUser(w http.ResponseWriter, r *http.Request) error {
 	return s.showInvite(w, r, u)
 }
 
-// showInvite answers with the page that shows the link: like a token it can be read only there.
+// showInvite makes a link and leads to the settings, which show it once: like a token it can be read only there.
 func (s *Server) showInvite(w http.ResponseWriter, r *http.Request, u hook.User) error {
 	text, hash := auth.NewSecret()
 	if err := s.Store.CreateInvite(r.Context(), u.ID, hash, time.Now().Add(hook.InviteLifetime)); err != nil {
 		return err
 	}
 	link := s.Site.Base(r) + "/invite?token=" + url.QueryEscape(text)
-	page := &templates.AdminPage{InviteFor: u.Email, InviteLink: link}
-	return s.renderSettings(w, r, http.StatusOK, templates.AccountPage{Admin: page})
+	return s.redirectWithSecret(w, r, "/settings#users-heading", inviteShown, link, u.Email)
 }
 
 // deleteUserPage: GET /settings/users/{id}/delete asks what becomes of the user's capture URLs.

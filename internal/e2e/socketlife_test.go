@@ -133,7 +133,8 @@ func TestSocketsEndWithNextLogin(t *testing.T) {
 	}
 	login := func(email string) url.Values { return url.Values{"email": {email}, "password": {adminPassword}} }
 	over("the same user", "/login", login(adminEmail), s.views(session(), u, 2))
-	invited := s.postForm(s.Addr, "/settings/users", cookies, url.Values{"email": {"cyd@example.com"}})
+	s.postForm(s.Addr, "/settings/users", cookies, url.Values{"email": {"cyd@example.com"}})
+	invited := s.fetch("/settings", session())
 	_, token, found := strings.Cut(invited.body, "/invite?token=")
 	if !found {
 		t.Fatalf("no invitation: %+v", invited)
