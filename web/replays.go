@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -96,7 +95,7 @@ func (s *Server) startReplay(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, r, http.StatusOK, templates.NewReplay(page, sub, form))
 	}
 	replay := hook.Replay{SubscriptionID: sub.ID, By: user(r).Email}
-	if err = readReplayForm(r.PostForm, &replay); err == nil {
+	if err = joinInvalid(readReplayForm(r.PostForm, &replay), replay.Validate()); err == nil {
 		err = s.countReplay(r.Context(), actor(r), &replay)
 	}
 	if err != nil {
@@ -131,13 +130,7 @@ func readReplayForm(typed url.Values, replay *hook.Replay) error {
 		}
 		*to = t
 	}
-	if rate := strings.TrimSpace(typed.Get("rate")); rate != "" {
-		v, err := strconv.ParseFloat(rate, 64)
-		if err != nil {
-			errs = append(errs, fieldError("rate_per_second", "is not a number"))
-		}
-		replay.Rate = v
-	}
+	replay.Rate = readDecimal(typed.Get("rate"))
 	return joinInvalid(errs...)
 }
 

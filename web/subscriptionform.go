@@ -1,6 +1,8 @@
 package web
 
 import (
+	"cmp"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -95,24 +97,13 @@ func readSubscriptionForm(typed url.Values, sub *hook.Subscription) error {
 	if secret := strings.TrimSpace(typed.Get("secret")); secret != "" {
 		sub.Signing.Secrets = []hook.Secret{{Text: secret}}
 	}
-	var errs []error
-	number := func(field, location string, def float64) float64 {
-		text := strings.TrimSpace(typed.Get(field))
-		if text == "" {
-			return def
-		}
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil || v < 0 || v > 1e6 {
-			errs = append(errs, fieldError(location, "is not a number"))
-			return def
-		}
-		return v
-	}
 	def := hook.NewSubscription()
-	sub.Retry.Timeout = time.Duration(number("timeout", "timeout_ms", def.Retry.Timeout.Seconds()) * float64(time.Second)).Round(time.Millisecond)
-	sub.Retry.MaxAttempts = int(number("max_attempts", "max_attempts", float64(def.Retry.MaxAttempts)))
-	sub.Concurrency = int(number("concurrency", "concurrency", float64(def.Concurrency)))
-	sub.Rate = number("rate", "rate_per_second", 0)
+	seconds := min(cmp.Or(readDecimal(typed.Get("timeout")), def.Retry.Timeout.Seconds()), math.MaxInt32)
+	sub.Retry.Timeout = time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
+	sub.Retry.MaxAttempts = int(cmp.Or(readLimit(typed.Get("max_attempts")), int64(def.Retry.MaxAttempts)))
+	sub.Concurrency = int(cmp.Or(readLimit(typed.Get("concurrency")), int64(def.Concurrency)))
+	sub.Rate = readDecimal(typed.Get("rate"))
+	var errs []error
 	var err error
 	if sub.Retry.Backoff, err = readBackoff(typed.Get("backoff")); err != nil {
 		errs = append(errs, err)

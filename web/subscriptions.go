@@ -137,7 +137,7 @@ func (s *Server) refuseSubscription(w http.ResponseWriter, r *http.Request, page
 		form.Errors = templates.FieldErrors{{Location: "name", Message: err.Error()}}
 		return s.render(w, r, http.StatusConflict, templates.SubscriptionFormPage(page, u, form))
 	}
-	fields, err := fieldErrors(err)
+	fields, err := typedErrors(err)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 		form.Conditions = append(form.Conditions, make([]templates.ConditionRow, 3)...)
 	}
 	if err != nil {
-		if form.Errors, err = fieldErrors(err); err != nil {
+		if form.Errors, err = typedErrors(err); err != nil {
 			return err
 		}
 		return s.render(w, r, http.StatusUnprocessableEntity, templates.SubscriptionFormPage(page, u, form))

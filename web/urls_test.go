@@ -280,6 +280,43 @@ func TestURLSettingsMistakes(t *testing.T) {
 	}
 }
 
+// TestNumbersSayWhatIsAllowed: a number that cannot be used is told what can, in the unit that it was typed in, and a 0 that was
+// typed is not taken for an empty field.
+func TestNumbersSayWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	settings := urlPath(d.own.ID) + "/settings"
+	subscription := []string{"action", "save", "name", "n", "target_url", "https://a.example", "scheme", "none"}
+	for _, test := range []struct {
+		path, field string
+		values      []string
+		want        string
+	}{
+		{settings, "status", []string{"", "OK", "-1"}, "Must be between 200 and 599."},
+		{settings, "delay_ms", []string{"-1", "soon"}, "Must be between 0 and 25000."},
+		{settings, "keep_requests", []string{"0", "-1", "many", "1.5"}, "Must be between 1 and 1000000000, or empty for the default."},
+		{settings, "keep_days", []string{"0", "-3"}, "Must be between 1 and 36500, or empty for the default."},
+		{settings, "keep_mib", []string{"0", "-1", "0.5", "lots"}, "Must be between 1 and 1073741824 MiB, or empty for the default."},
+		{settings, "rate", []string{"0", "-1", "NaN", "fast"}, "Must be between 0.01 and 10000, or empty for no limit."},
+		{d.form(), "timeout", []string{"0", "-1", "31", "NaN", "1e400"}, "Must be between 1 and 30 seconds."},
+		{d.form(), "max_attempts", []string{"0", "-1", "2.5", "101"}, "Must be between 1 and 100."},
+		{d.form(), "concurrency", []string{"0", "-1", "NaN"}, "Must be between 1 and 256."},
+		{d.form(), "rate", []string{"0", "-1", "NaN"}, "Must be between 0.01 and 10000, or empty for no limit."},
+	} {
+		for _, value := range test.values {
+			form := append([]string{test.field, value}, subscription...)
+			if test.path == settings && test.field != "status" {
+				form = append(form, "status", "200")
+			}
+			a := d.post(test.path, form...)
+			wantStatus(t, test.field+" "+value, a, http.StatusUnprocessableEntity)
+			if got := a.parse(t).One("#" + test.field + "-problem").Text(); got != test.want {
+				t.Errorf("%s %q: %q, want %q", test.field, value, got, test.want)
+			}
+		}
+	}
+}
+
 // TestBinaryBodyStays keeps an answer's body that no text field can show.
 func TestBinaryBodyStays(t *testing.T) {
 	t.Parallel()
@@ -308,13 +345,13 @@ func TestBinaryBodyStays(t *testing.T) {
 
 func TestReadMiB(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int64{"": 0, "1": 1 << 20, "0": 1, "1024": 1 << 30, "0.5": 1 << 19, "99999999999": (1<<31 - 1) << 20} {
-		if got, err := readMiB(text); got != want || err != nil {
-			t.Errorf("%q: %d, %v; want %d", text, got, err, want)
+	for text, want := range map[string]int64{"": 0, "1": 1 << 20, "0.0000001": 1, "1024": 1 << 30, "0.5": 1 << 19, "99999999999": (1<<31 - 1) << 20} {
+		if got := readMiB(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
-	for _, text := range []string{"-1", "NaN", "Inf", "1e3", "1,5", "1.2.3", "0x10"} {
-		if got, err := readMiB(text); err == nil {
+	for _, text := range []string{"0", "-1", "NaN", "Inf", "1e3", "1,5", "1.2.3", "0x10"} {
+		if got := readMiB(text); got != unusable {
 			t.Errorf("%q was read as %d", text, got)
 		}
 	}

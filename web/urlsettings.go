@@ -2,6 +2,8 @@ package web
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/url"
@@ -37,7 +39,7 @@ func (s *Server) saveURLSettings(w http.ResponseWriter, r *http.Request) error {
 		s.flash(r, "Saved.")
 		return s.redirect(w, r, urlPath(id))
 	}
-	fields, err := fieldErrors(err)
+	fields, err := typedErrors(err)
 	if err != nil {
 		return err
 	}
@@ -94,71 +96,80 @@ func typedURLForm(typed url.Values, form templates.URLForm) templates.URLForm {
 func readURLForm(typed url.Values, u *hook.CaptureURL) error {
 	u.Name = typed.Get("name")
 	u.CORS = typed.Get("cors") == "true"
-	var errs []error
-	number := func(field, location string) int64 {
-		n, err := readNumber(typed.Get(field))
-		if err != nil {
-			errs = append(errs, fieldError(location, "is not a whole number"))
-		}
-		return n
-	}
-	u.Response.Status = int(number("status", "response.status"))
-	u.Response.Delay = time.Duration(min(number("delay_ms", "response.delay_ms"), math.MaxInt32)) * time.Millisecond
-	u.Keep.Requests = number("keep_requests", "keep.requests")
-	u.Keep.Days = number("keep_days", "keep.days")
+	u.Response.Status = int(readNumber(typed.Get("status")))
+	u.Response.Delay = time.Duration(readNumber(typed.Get("delay_ms"))) * time.Millisecond
+	u.Keep.Requests = readLimit(typed.Get("keep_requests"))
+	u.Keep.Days = readLimit(typed.Get("keep_days"))
+	u.Keep.Bytes = readMiB(typed.Get("keep_mib"))
+	u.Rate = readDecimal(typed.Get("rate"))
 	var err error
-	if u.Keep.Bytes, err = readMiB(typed.Get("keep_mib")); err != nil {
-		errs = append(errs, fieldError("keep.bytes", "is not a number"))
-	}
-	if u.Rate, err = readRate(typed.Get("rate")); err != nil {
-		errs = append(errs, fieldError("rate_per_second", "is not a number"))
-	}
-	if u.Response.Headers, err = readHeaderLines(typed.Get("headers")); err != nil {
-		errs = append(errs, err)
-	}
+	u.Response.Headers, err = readHeaderLines(typed.Get("headers"))
 	if body := typedText(typed.Get("body")); body != "" || typable(u.Response.Body) {
 		u.Response.Body = []byte(body)
 	}
-	return joinInvalid(errs...)
+	return err
 }
 
+// unusable is read from a field with something else in it than a number that could be meant. It is in no range, so that
+// Validate says of the field what is allowed.
+const unusable = -1
+
 // readNumber reads a whole number, 0 from an empty field. What is too large for us is as large as can be.
-func readNumber(text string) (int64, error) {
+func readNumber(text string) int64 {
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return 0, nil
+		return 0
 	}
 	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, err
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return unusable
 	}
-	return int64(min(n, math.MaxInt32)), nil
+	return int64(min(n, math.MaxInt32))
+}
+
+// readLimit reads a whole number where an empty field is the default. A 0 that was typed does not ask for it.
+func readLimit(text string) int64 {
+	n := readNumber(text)
+	if n == 0 && strings.TrimSpace(text) != "" {
+		return unusable
+	}
+	return n
+}
+
+// readDecimal reads a number that may have a fraction, 0 from an empty field. As in readLimit, a typed 0 is unusable.
+func readDecimal(text string) float64 {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "0123456789.") != "" { // no exponents, no "Inf" or "NaN"
+		return unusable
+	}
+	return cmp.Or(n, unusable)
 }
 
 // readMiB reads a number of MiB, which may have a fraction, as bytes; 0 from an empty field.
-func readMiB(text string) (int64, error) {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return 0, nil
+func readMiB(text string) int64 {
+	n := readDecimal(text)
+	if n <= 0 {
+		return int64(n)
 	}
-	if strings.Trim(text, "0123456789.") != "" { // no exponents, no "Inf"
-		return 0, strconv.ErrSyntax
-	}
-	mib, err := strconv.ParseFloat(text, 64)
-	return max(1, int64(min(mib, math.MaxInt32)*(1<<20))), err // an explicit 0 is too small, not the default
+	return max(1, int64(min(n, math.MaxInt32)*(1<<20))) // never the default
 }
 
-// readRate reads a number a second, 0 from an empty field.
-func readRate(text string) (float64, error) {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return 0, nil
+// typedErrors are fieldErrors in the units of our forms, where those of the API are others.
+func typedErrors(err error) (templates.FieldErrors, error) {
+	fields, err := fieldErrors(err)
+	for i, f := range fields {
+		switch f.Location {
+		case "keep.bytes":
+			fields[i].Message = fmt.Sprintf("must be between %d and %d MiB, or empty for the default", hook.MinKeepBytes>>20, hook.MaxKeepBytes>>20)
+		case "timeout_ms":
+			fields[i].Message = fmt.Sprintf("must be between %g and %g seconds", hook.MinDeliveryTimeout.Seconds(), hook.MaxDeliveryTimeout.Seconds())
+		}
 	}
-	if strings.Trim(text, "0123456789.") != "" { // no exponents, no "NaN"
-		return 0, strconv.ErrSyntax
-	}
-	rate, err := strconv.ParseFloat(text, 64)
-	return cmp.Or(rate, -1), err // an explicit 0 is a mistake, not "no limit"
+	return fields, err
 }
 
 // readHeaderLines reads one "Name: value" a line.
