@@ -81,15 +81,16 @@ func statusClass(status int) string {
 }
 
 // target returns what a list shows of where a request went: the path below /in/{slug} and the query.
-func target(s *hook.Summary) string {
-	path := s.SubPath()
+func target(s *hook.Summary) string { return pathAndQuery(s.SubPath(), s.Query) }
+
+func pathAndQuery(path, query string) string {
 	if path == "" {
 		path = "/"
 	}
-	if s.Query == "" {
+	if query == "" {
 		return path
 	}
-	return path + "?" + s.Query
+	return path + "?" + query
 }
 
 // slugPart splits a target behind /in/{slug}: the part that all requests of a capture URL have in common comes first.
