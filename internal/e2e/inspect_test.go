@@ -156,6 +156,15 @@ func TestTabs(t *testing.T) {
 			}
 		}
 	}
+
+	// In a narrow window the line of the tabs scrolls: the open one is seen, in a page that comes with it and after a key.
+	const seen = `(() => { const tab = document.querySelector(".tabs-line [aria-current]").getBoundingClientRect();
+		return tab.left >= 0 && tab.right <= innerWidth })()`
+	p.size(375, 812)
+	p.visit("/urls/" + u.ID + "/requests/" + id + "?tab=deliveries")
+	p.until(seen)
+	p.press("1")
+	p.until(`document.querySelector(".tabs-line a").getAttribute("aria-current") === "page" && ` + seen)
 }
 
 // sendAny sends a request whose answer has any status, and returns its id.

@@ -15,6 +15,7 @@ export class Detail {
     this.#main = main;
     this.#onChange = onChange;
     this.#welcome = document.getElementById("welcome");
+    this.#showTab();
   }
 
   get path() {
@@ -64,6 +65,7 @@ export class Detail {
     const tabHadFocus = this.#place.querySelector(".tabs-line")?.contains(document.activeElement);
     this.#place.replaceChildren(fragment);
     this.#main.toggleAttribute("data-open", true);
+    this.#showTab();
     if (!keep) {
       // Tabs and the way through the list are one step of the history: Back leaves the request.
       history[history.state?.open ? "replaceState" : "pushState"]({ open: true }, "", href);
@@ -77,6 +79,15 @@ export class Detail {
     } else if (!sameRequest && this.#isAlone()) {
       window.scrollTo(0, 0);
       this.focus();
+    }
+  }
+
+  // In a narrow window the line of the tabs scrolls sideways: the one that is open is to be seen.
+  #showTab() {
+    const line = this.#place.querySelector(".tabs-line");
+    const tab = line?.querySelector("[aria-current]");
+    if (tab) {
+      line.scrollLeft = tab.offsetLeft - (line.clientWidth - tab.offsetWidth) / 2;
     }
   }
 
