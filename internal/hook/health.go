@@ -2,6 +2,7 @@ package hook
 
 import (
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -125,10 +126,24 @@ func (s *SubscriptionStatus) HeldWhy() string {
 	case s.Hold.Paused:
 		return "paused"
 	case s.Health.Down():
-		return "target down since " + s.Health.DownSince.UTC().Format("2006-01-02 15:04 UTC") + ", probed every " +
-			s.Health.ProbeWait.String()
+		return "target down since " + s.Health.DownSince.UTC().Format("2006-01-02 15:04 UTC") + ", probed " + every(s.Health.ProbeWait)
 	}
 	return ""
+}
+
+// every says how often something happens: "every minute", "every 90 seconds".
+func every(pause time.Duration) string {
+	unit, name := time.Second, "second"
+	switch {
+	case pause%time.Hour == 0:
+		unit, name = time.Hour, "hour"
+	case pause%time.Minute == 0:
+		unit, name = time.Minute, "minute"
+	}
+	if n := pause / unit; n != 1 {
+		return "every " + strconv.FormatInt(int64(n), 10) + " " + name + "s"
+	}
+	return "every " + name
 }
 
 // SendsAnyway reports whether a delivery is sent although the target is down: one that somebody asked for is tried once, at
