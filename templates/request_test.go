@@ -154,7 +154,7 @@ func TestNotes(t *testing.T) {
 	t.Parallel()
 	d := parse(t, RequestDetail(sub(), *sampleDetail(TabRequest, cutRequest())))
 	notes := strings.Join(d.Texts(".notes .notice"), "\n")
-	for _, want := range []string{"12.0 MB were announced", "Our cookie was removed"} {
+	for _, want := range []string{"11.4 MiB were announced", "Our cookie was removed"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("%q is not in the notes: %s", want, notes)
 		}

@@ -141,7 +141,7 @@ func TestJSONLimits(t *testing.T) {
 		{"lines of them", strings.Repeat("1\n", maxJSONNodes+1), "more than 20,000 values: shown as text"},
 		{"a million members", "{" + strings.Repeat(`"a":1,`, 150_000) + `"a":1}`, "more than 20,000 values: shown as text"},
 		{"as large as may be", `"` + strings.Repeat("x", maxJSON-2) + `"`, ""},
-		{"one byte more", `"` + strings.Repeat("x", maxJSON-1) + `"`, "larger than 1.0 MB: shown as text"},
+		{"one byte more", `"` + strings.Repeat("x", maxJSON-1) + `"`, "larger than 1.0 MiB: shown as text"},
 		{
 			"mostly indentation", strings.Repeat("[", 120) + numbers(5000) + strings.Repeat("]", 120),
 			"more than 8 times its size when indented: shown as text",

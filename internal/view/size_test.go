@@ -8,9 +8,9 @@ import (
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 bytes", 1: "1 byte", 2: "2 bytes", 999: "999 bytes", 1842: "1,842 bytes", 1999: "1,999 bytes",
-		2000: "2.0 KB", 2149: "2.1 KB", 99_949: "99.9 KB", 99_950: "100 KB", 102_400: "102 KB", 999_499: "999 KB",
-		999_500: "1.0 MB", 1 << 20: "1.0 MB", 4_812_345: "4.8 MB", 999_949_999: "1.0 GB", 1 << 30: "1.1 GB",
-		1 << 50: "1.1 PB", math.MaxInt64: "9.2 EB",
+		2047: "2,047 bytes", 2048: "2.0 KiB", 2149: "2.1 KiB", 102_348: "99.9 KiB", 102_349: "100 KiB", 1<<20 - 513: "1023 KiB",
+		1<<20 - 512: "1.0 MiB", 1 << 20: "1.0 MiB", 4_812_345: "4.6 MiB", 1<<30 - 1: "1.0 GiB", 1 << 30: "1.0 GiB",
+		1 << 50: "1.0 PiB", math.MaxInt64: "8.0 EiB",
 	} {
 		if got := Size(n); got != want {
 			t.Errorf("Size(%d) = %q, want %q", n, got, want)
