@@ -20,8 +20,6 @@ import (
 const deviceLifetime = 400 * 24 * time.Hour
 
 var (
-	errSetupLink = hook.Errorf(hook.Forbidden, "Setting up needs the link that the server printed when it started; it is "+
-		"also in the file setup-link in the data directory. Each start makes a new one, and it is good for 24 hours.")
 	errSetupOver  = hook.Errorf(hook.Forbidden, "This instance is set up already. Log in instead.")
 	errInviteLink = hook.Errorf(hook.NotFound, "This link was used already or is too old. Ask an admin for a new one.")
 )
@@ -49,7 +47,7 @@ func (s *Server) setupPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	token := r.URL.Query().Get("token")
 	if !s.validSetup(token) {
-		return errSetupLink
+		return s.refuseSetup(w, r)
 	}
 	return s.render(w, r, http.StatusOK, templates.Setup(s.page(r, "Set up"), templates.SetupForm{Token: token}))
 }
@@ -64,7 +62,7 @@ func (s *Server) setup(w http.ResponseWriter, r *http.Request) error {
 	case claimed:
 		return errSetupOver
 	case !s.validSetup(token):
-		return errSetupLink
+		return s.refuseSetup(w, r)
 	}
 	u := hook.User{Email: strings.TrimSpace(r.PostForm.Get("email")), Admin: true}
 	password := r.PostForm.Get("password")
@@ -87,6 +85,12 @@ func (s *Server) setup(w http.ResponseWriter, r *http.Request) error {
 		s.Setup.Done()
 	}
 	return s.welcome(w, r, u, "/", "")
+}
+
+// refuseSetup says where the set-up link is. It is no page of an error, which leads to pages that nobody has before the set-up.
+func (s *Server) refuseSetup(w http.ResponseWriter, r *http.Request) error {
+	s.Tally.Count(hook.LimitNotAllowed)
+	return s.render(w, r, http.StatusForbidden, templates.SetupClosed(s.page(r, "Set up")))
 }
 
 // validSetup reports whether a token is the one of the set-up link.

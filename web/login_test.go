@@ -40,7 +40,11 @@ func TestSetup(t *testing.T) {
 	wantRedirect(t, "/ before set-up", b.get("/"), "/setup")
 	wantRedirect(t, "/login before set-up", b.get("/login"), "/setup")
 	for _, wrong := range []string{"", "?token=", "?token=" + token + "x", "?token=" + url.QueryEscape(strings.ToUpper(token))} {
-		wantStatus(t, "/setup"+wrong, b.get("/setup"+wrong), http.StatusForbidden)
+		a := b.get("/setup" + wrong)
+		wantStatus(t, "/setup"+wrong, a, http.StatusForbidden)
+		if main := a.parse(t).One("main"); !strings.Contains(main.Text(), "setup-link") || strings.Contains(a.body, "Nothing was changed") {
+			t.Errorf("/setup%s says %s", wrong, main.Text())
+		}
 	}
 	wantStatus(t, "the link", b.get("/setup?token="+token), http.StatusOK)
 
