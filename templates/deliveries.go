@@ -14,9 +14,10 @@ import (
 type DeliveryList struct {
 	Path    string // of the list, without a query; "" = no ways through it
 	Rows    []hook.Delivery
-	Refused []Refusal // subscriptions that did not want the request, whose deliveries these are
-	State   string    // that is shown only; "" = all
-	Older   string    // the path of the next page, "" on the last one
+	Of      map[hook.ID]hook.Summary // what they deliver, by request, as far as it is kept; nil = the page says it
+	Refused []Refusal                // subscriptions that did not want the request, whose deliveries these are
+	State   string                   // that is shown only; "" = all
+	Older   string                   // the path of the next page, "" on the last one
 }
 
 // finishedRows returns the deliveries that can be resent: the others are on their way.

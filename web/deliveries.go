@@ -36,7 +36,25 @@ func (s *Server) deliveryList(r *http.Request, path string, page store.DeliveryP
 		}
 	}
 	list.Rows = rows
-	return list, nil
+	list.Of, err = s.requestsOf(r, rows)
+	return list, err
+}
+
+// requestsOf returns the requests of deliveries that are kept.
+func (s *Server) requestsOf(r *http.Request, deliveries []hook.Delivery) (map[hook.ID]hook.Summary, error) {
+	all := map[hook.ID]hook.Summary{}
+	for _, d := range deliveries {
+		if _, known := all[d.RequestID]; known {
+			continue
+		}
+		switch summary, err := s.Store.Summary(r.Context(), actor(r), d.RequestID); {
+		case err == nil:
+			all[d.RequestID] = summary
+		case !hook.Is(err, hook.NotFound):
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // deliveriesPage: GET /urls/{id}/deliveries; ?state= and ?before= choose among them.

@@ -364,6 +364,30 @@ func TestResendSelected(t *testing.T) {
 	wantStatus(t, "too many rows", d.post(path, slices.Repeat(requests[:2], hook.MaxSelected+1)...), http.StatusUnprocessableEntity)
 }
 
+// TestListsSayWhichRequest: a row of a list of deliveries names its request and leads to it, as long as that is kept.
+func TestListsSayWhichRequest(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	r := storetest.Routed(d.own.ID, 1, sub.ID)
+	r.Method, r.Path, r.Query = "PATCH", "/in/x/<b>", "a=1"
+	gone := storetest.Routed(d.own.ID, 1, sub.ID)
+	for _, request := range []*hook.Request{r, gone} {
+		if err := d.store.Capture(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.store.DeleteRequest(t.Context(), hook.System, gone.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{urlPath(d.own.ID) + "/deliveries", subscriptionPath(sub.ID)} {
+		links := d.get(path).parse(t).All(".deliveries td.mono a")
+		if len(links) != 1 || links[0].Attr("href") != requestPath(d.own.ID, r.ID) || strings.Join(strings.Fields(links[0].Text()), " ") != "PATCH /<b>?a=1" {
+			t.Errorf("%s: %v", path, links)
+		}
+	}
+}
+
 // TestEditAndResend: the copy is what was typed, and the request stays what it was.
 func TestEditAndResend(t *testing.T) {
 	t.Parallel()
