@@ -57,8 +57,8 @@ func TestDamageDegradesForGood(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		toTheYear(2030)
-		var told []string
-		s := storetest.Open(t, store.Options{Path: path, Keep: keep, OnDegraded: func(message string) { told = append(told, message) }})
+		var log sharedText
+		s := storetest.Open(t, store.Options{Path: path, Keep: keep, OnDegraded: func(message string) { fmt.Fprintln(&log, message) }})
 		inBackground(t, s)
 		for range keep.Requests {
 			_ = s.Capture(storetest.Request(u.ID, 10))
@@ -69,6 +69,7 @@ func TestDamageDegradesForGood(t *testing.T) {
 			wantKind(t, "a capture of another capture URL", s.Capture(storetest.Request(other.ID, 10)), hook.Unavailable)
 			wantKind(t, "ready", s.Ready(t.Context()), hook.Unavailable)
 		}
+		told := strings.Split(strings.TrimSpace(log.String()), "\n")
 		if len(told) != 2 || !strings.Contains(told[0], "cannot be written") || !strings.Contains(told[1], "damaged") || told[1] != s.Degraded() {
 			t.Errorf("told %q, degraded %q", told, s.Degraded())
 		}

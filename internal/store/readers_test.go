@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -42,7 +41,7 @@ func TestReadersAllBusy(t *testing.T) {
 func TestUpkeepThatCannotReadSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		toTheYear(2026)
-		var log bytes.Buffer
+		var log sharedText
 		s := storetest.Open(t, store.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		release, err := s.HoldReaders(t.Context())
 		must(t, err)
