@@ -74,6 +74,16 @@ func percentile(values []time.Duration, p float64) time.Duration {
 // login signs in as the admin and returns the session cookie.
 func (s *server) login() *http.Cookie {
 	s.t.Helper()
+	session, status := s.loginOrNot()
+	if session == nil {
+		s.t.Fatalf("no session after the login: %s", status)
+	}
+	return session
+}
+
+// loginOrNot returns the session cookie of the admin, nil when the server gave none, and its status.
+func (s *server) loginOrNot() (session *http.Cookie, status string) {
+	s.t.Helper()
 	body := strings.NewReader("email=" + adminEmail + "&password=" + strings.ReplaceAll(adminPassword, " ", "+"))
 	req, err := http.NewRequest(http.MethodPost, s.url("/login"), body)
 	if err != nil {
@@ -87,11 +97,10 @@ func (s *server) login() *http.Cookie {
 	defer resp.Body.Close()
 	for _, c := range resp.Cookies() {
 		if c.Name == "hookkeeper" {
-			return c
+			return c, resp.Status
 		}
 	}
-	s.t.Fatalf("no session after the login: %s", resp.Status)
-	return nil
+	return nil, resp.Status
 }
 
 // watch opens the live view of a capture URL.
