@@ -150,3 +150,6 @@ func (a *Alerts) try(ctx context.Context, id string, body []byte) string {
 	}
 	return ""
 }
+
+// Warn tells what an operator should look at before requests are refused for it, in words, or that it has passed.
+func (a *Alerts) Warn(message string) { a.tell("server.warning", alertData{Reason: message}) }
