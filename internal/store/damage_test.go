@@ -166,8 +166,10 @@ func TestNobodyWaitsForTheLookAtAll(t *testing.T) {
 	}
 	write := func(err error) error { return s.Do(t.Context(), func(*sql.Tx) error { return err }) }
 	wantKind(t, "writing what is damaged", write(damaged), hook.Unavailable)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for range 30 { // while it comes back, and is looking
-		time.Sleep(50 * time.Millisecond)
+		<-tick.C
 		wantKind(t, "writing", soon("writing", func() error { return write(nil) }), hook.Unavailable)
 	}
 	must(t, soon("closing", s.Close))
