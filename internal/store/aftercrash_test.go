@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
 	"strings"
@@ -17,7 +16,7 @@ import (
 func oneRun(t *testing.T, path string, f func(t *testing.T, s *store.Store)) (log string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var buf bytes.Buffer
+		var buf sharedText
 		s := storetest.Open(t, store.Options{Path: path, Log: slog.New(slog.NewTextHandler(&buf, nil))})
 		t.Cleanup(func() { log = buf.String() })
 		inBackground(t, s)

@@ -184,7 +184,7 @@ func TestChecksAgainAfterATroubledRead(t *testing.T) {
 	exec(t, db, "UPDATE meta SET value = 0 WHERE key = 'clean_stop'")
 	must(t, db.Close())
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		var log sharedText
 		s := storetest.Open(t, store.Options{Path: path, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		s.DropReaders()
 		must(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+"-away"))
