@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 // LoginForm is the state of the login page.
@@ -102,8 +103,9 @@ type URLItem struct {
 	Unread  bool   // something arrived that the viewer has not seen
 	Subs    SubscriptionsNote
 
-	Unfinished int64  // deliveries that deleting would cancel; on pages of one capture URL
-	Full       string // why nothing more is taken, "" when it is; on such pages
+	Unfinished int64          // deliveries that deleting would cancel; on pages of one capture URL
+	Full       string         // why nothing more is taken, "" when it is; on such pages
+	Refused    []tally.URLRow // since the start, newest first; on such pages
 }
 
 // APIOperation is one operation of the API as its page documents it.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/view"
@@ -51,6 +52,18 @@ func (n SubscriptionsNote) text() string {
 // trouble says how many need somebody.
 func (n SubscriptionsNote) trouble() string {
 	return counted(int64(n.Trouble), "subscription", "subscriptions") + " in trouble"
+}
+
+const refusedFor = 24 * time.Hour // that the page of a capture URL tells of refusals
+
+// refusedLately counts what was refused, for reasons that were met not long ago; the page of the settings has them all.
+func (u URLItem) refusedLately(now time.Time) (n int64) {
+	for _, row := range u.Refused {
+		if now.Sub(row.Last) < refusedFor {
+			n += row.Count
+		}
+	}
+	return n
 }
 
 // empty reports whether nothing is kept.

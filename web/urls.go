@@ -95,6 +95,7 @@ func (s *Server) ownURL(r *http.Request, title string) (templates.Page, template
 		return page, item, err
 	}
 	item.Full = s.Store.Full(id)
+	item.Refused = s.Tally.OfURL(id)
 	item.Unfinished, err = s.Store.Unfinished(r.Context(), id)
 	return page, item, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/htmltest"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
+	"github.com/hookkeeper/hookkeeper/internal/tally"
 )
 
 func (a answer) parse(t testing.TB) htmltest.Document {
@@ -354,5 +355,36 @@ func TestReadMiB(t *testing.T) {
 		if got := readMiB(text); got != unusable {
 			t.Errorf("%q was read as %d", text, got)
 		}
+	}
+}
+
+// TestRefusalsAreTold: the owner of a capture URL learns on its page that requests were refused, and in its settings why.
+func TestRefusalsAreTold(t *testing.T) {
+	t.Parallel()
+	counts := &tally.Tally{}
+	s := newSite(t, func(o *Options) { o.Tally = counts })
+	u := s.user(false)
+	b, url := s.loggedIn(u), s.ownURLs(u)[0]
+	page, settings := urlPath(url.ID), urlPath(url.ID)+"/settings"
+	if text := b.get(page).parse(t).One("#address").Text(); strings.Contains(text, "refused") {
+		t.Errorf("before: %s", text)
+	}
+	if text := b.get(settings).parse(t).One("#refused").Text(); !strings.Contains(text, "No request since the server has started.") {
+		t.Errorf("before: %s", text)
+	}
+	for range 1200 {
+		counts.CountURL(url.ID, hook.LimitRate)
+	}
+	counts.CountURL(url.ID+1, hook.LimitPaused)
+	note := b.get(page).parse(t).One("#address .facts a.warn")
+	if note.Text() != "1,200 refused" || note.Attr("href") != settings+"#refused" {
+		t.Errorf("the page says %q, with a link to %s", note.Text(), note.Attr("href"))
+	}
+	var row []string
+	for _, cell := range b.get(settings).parse(t).All("#refused td") {
+		row = append(row, strings.TrimSpace(cell.Text()))
+	}
+	if diff := cmp.Diff([]string{"429", "over the rate of the capture URL", "now", "1,200"}, row); diff != "" {
+		t.Error(diff)
 	}
 }

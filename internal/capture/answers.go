@@ -32,7 +32,11 @@ func setPublic(header http.Header, url *hook.CaptureURL) {
 
 // refuse answers a request that is not stored, or not whole, with a sentence.
 func (h *Handler) refuse(w http.ResponseWriter, url *hook.CaptureURL, limit hook.Limit, text string) {
-	h.Tally.Count(limit)
+	if url != nil {
+		h.Tally.CountURL(url.ID, limit)
+	} else {
+		h.Tally.Count(limit)
+	}
 	header := w.Header()
 	setPublic(header, url)
 	header["Content-Type"] = textPlain

@@ -48,4 +48,9 @@ func TestTooFast(t *testing.T) {
 	wantEqual(t, "stored", s.last(t).ID, first.ID)
 	wantEqual(t, "preflight again", s.send(t, preflight, "").status, 204)
 	wantEqual(t, "counted", s.Tally.Rows(), []tally.Row{{Limit: hook.LimitRate, Count: 1}})
+	told := s.Tally.OfURL(first.CaptureURLID)
+	if len(told) != 1 || told[0].Row != s.Tally.Rows()[0] || told[0].Last.Before(first.ReceivedAt) {
+		t.Errorf("the owner is told of %+v", told)
+	}
+	wantEqual(t, "of another", s.Tally.OfURL(first.CaptureURLID+1), nil)
 }
