@@ -1,7 +1,6 @@
 package web
 
 import (
-	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ const (
 // do there at all.
 type flashes struct {
 	mu   sync.Mutex
-	kept map[string]flash // by what the store knows the session by
+	kept map[string]*flash // by what the store knows the session by
 }
 
 // flash is something to be told once.
@@ -25,42 +24,46 @@ type flash struct {
 	page    string // the only one that shows it, "" = the next one, whichever it is
 	message string
 	about   string // whom it concerns, where that is told, too
-	until   time.Time
 }
 
-func (f *flashes) put(session string, told flash, now time.Time) {
+func (f *flashes) put(session string, told flash) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.kept == nil {
-		f.kept = map[string]flash{}
+		f.kept = map[string]*flash{}
 	}
-	maps.DeleteFunc(f.kept, func(_ string, old flash) bool { return now.After(old.until) })
 	if len(f.kept) >= maxFlash {
 		clear(f.kept)
 	}
-	told.until = now.Add(flashFor)
-	f.kept[session] = told
+	f.kept[session] = &told
+	time.AfterFunc(flashFor, func() { f.drop(session, &told) })
+}
+
+// drop forgets what nobody has fetched.
+func (f *flashes) drop(session string, told *flash) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.kept[session] == told {
+		delete(f.kept, session)
+	}
 }
 
 // take returns what a session is told on a page, the zero flash when that is nothing, and forgets it.
-func (f *flashes) take(session, page string, now time.Time) flash {
+func (f *flashes) take(session, page string) flash {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	told, ok := f.kept[session]
-	if !ok || told.page != page {
+	told := f.kept[session]
+	if told == nil || told.page != page {
 		return flash{}
 	}
 	delete(f.kept, session)
-	if now.After(told.until) {
-		return flash{}
-	}
-	return told
+	return *told
 }
 
 // flash keeps a sentence for the next page that the user sees.
 func (s *Server) flash(r *http.Request, message string) {
 	if v := visitorOf(r); v.session != nil && v.user.ID != 0 {
-		s.flashes.put(hashSession(v.session.Token(r.Context())), flash{message: message}, time.Now())
+		s.flashes.put(hashSession(v.session.Token(r.Context())), flash{message: message})
 	}
 }
 
@@ -73,7 +76,7 @@ func (s *Server) takeFlash(r *http.Request) string {
 // kept for that page of this session, once. Shown in the answer to the form it would be made again by a reload.
 func (s *Server) redirectWithSecret(w http.ResponseWriter, r *http.Request, path, page, secret, about string) error {
 	session := hashSession(visitorOf(r).session.Token(r.Context()))
-	s.secrets.put(session, flash{page: page, message: secret, about: about}, time.Now())
+	s.secrets.put(session, flash{page: page, message: secret, about: about})
 	return s.redirect(w, r, path)
 }
 
@@ -83,11 +86,11 @@ func (s *Server) takeSecret(r *http.Request, page string) (secret, about string)
 	return told.message, told.about
 }
 
-// take is nothing for a part of a page that a script asked for, which does not show it.
+// take is nothing for who does not show it: a script that asked for a part of the page, or for its head only.
 func (s *Server) take(r *http.Request, from *flashes, page string) flash {
 	v := visitorOf(r)
-	if v.session == nil || r.Header.Get(fragmentHeader) != "" {
+	if v.session == nil || r.Method == http.MethodHead || r.Header.Get(fragmentHeader) != "" {
 		return flash{}
 	}
-	return from.take(hashSession(v.session.Token(r.Context())), page, time.Now())
+	return from.take(hashSession(v.session.Token(r.Context())), page)
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -55,6 +56,7 @@ func TestSecretShownOnce(t *testing.T) {
 		func() answer { return d.get("/settings") },
 		func() answer { return d.get(path + "/edit") },
 		func() answer { return d.get(path, fragmentHeader, "none") },
+		func() answer { return d.ask("HEAD", path, "") },
 	} {
 		if strings.Contains(get().body, secret) {
 			t.Error("shown where it does not belong")
@@ -85,22 +87,31 @@ func TestFormAddress(t *testing.T) {
 	}
 }
 
+// TestFlashesAreBounded: in their number and in their time, whether or not anybody comes for them.
 func TestFlashesAreBounded(t *testing.T) {
-	var f flashes
-	now := time.Now()
-	for i := range maxFlash {
-		f.put(strconv.Itoa(i), flash{message: "done"}, now)
-	}
-	if got := f.take("7", "", now.Add(flashFor)); got.message != "done" {
-		t.Errorf("in time: %q", got.message)
-	}
-	if got := f.take("8", "", now.Add(flashFor+1)); got.message != "" {
-		t.Errorf("too late: %q", got.message)
-	}
-	for i := range 3 * maxFlash {
-		f.put(strconv.Itoa(i), flash{message: "done"}, now)
-	}
-	if len(f.kept) > maxFlash {
-		t.Errorf("%d sentences are kept, want at most %d", len(f.kept), maxFlash)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var f flashes
+		f.put("early", flash{message: "done"})
+		<-time.After(flashFor / 2)
+		f.put("late", flash{message: "done"})
+		f.put("changed", flash{message: "done"})
+		if got := f.take("early", ""); got.message != "done" {
+			t.Errorf("in time: %q", got.message)
+		}
+		f.put("early", flash{message: "again"})
+		<-time.After(flashFor/2 + 1)
+		if got := f.take("early", ""); got.message != "again" {
+			t.Errorf("the second one in time: %q", got.message)
+		}
+		<-time.After(flashFor / 2)
+		if len(f.kept) != 0 {
+			t.Errorf("%d are kept that nobody has fetched", len(f.kept))
+		}
+		for i := range 3 * maxFlash {
+			f.put(strconv.Itoa(i), flash{message: "done"})
+		}
+		if len(f.kept) > maxFlash {
+			t.Errorf("%d sentences are kept, want at most %d", len(f.kept), maxFlash)
+		}
+	})
 }

@@ -157,7 +157,7 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request, u hook.User, ne
 		return err
 	}
 	if said != "" {
-		s.flashes.put(hashSession(visitorOf(r).session.Token(r.Context())), flash{message: said}, time.Now())
+		s.flashes.put(hashSession(visitorOf(r).session.Token(r.Context())), flash{message: said})
 	}
 	s.sockets.closeSession(visitorOf(r).hash)
 	s.setDevice(w, r, u)
