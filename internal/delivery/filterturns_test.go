@@ -64,7 +64,7 @@ func TestRestAfterUnreadable(t *testing.T) {
 	defer w.mu.Unlock()
 	w.decided(q, w.later("a test", nil))
 	w.pump(q)
-	if q.deciding || !q.waits || len(q.ready) != 2 {
+	if q.deciding || q.waits == nil || len(q.ready) != 2 {
 		t.Errorf("the next one is asked at once: %+v", q)
 	}
 	w.stopping = true

@@ -193,6 +193,26 @@ func TestResendWhileDown(t *testing.T) {
 	}
 }
 
+// TestManyResendsWhileDown: all of them, however few are claimed at a time.
+func TestManyResendsWhileDown(t *testing.T) {
+	t.Parallel()
+	health := down()
+	health.ProbeAt = time.Now().Add(time.Hour)
+	s := newSink(t, status(500))
+	h, sub, requests := withHealth(t, health, s.URL, 60)
+	h.start()
+	var asked []hook.Resend
+	for _, id := range requests {
+		asked = append(asked, hook.Resend{RequestID: id, SubscriptionID: sub.ID})
+	}
+	if _, err := h.store.Resend(t.Context(), hook.System, "ann@example.com", asked...); err != nil {
+		t.Fatal(err)
+	}
+	for range asked {
+		s.next(t)
+	}
+}
+
 // TestGoesDown: ten failures of three deliveries over a minute.
 func TestGoesDown(t *testing.T) {
 	t.Parallel()

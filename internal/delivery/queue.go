@@ -52,7 +52,9 @@ type queue struct {
 	rest    time.Time // nothing is sent until then, after a fault of ours
 	unread  time.Time // nothing is claimed until then, because that failed
 	blocked bool      // among Worker.blocked
-	waits   bool      // a timer runs for the rate or the rest
+
+	waits    *time.Timer // for the rate or the rest, nil = none runs
+	resumeAt time.Time   // when it ends
 
 	deciding bool // among those that wait for their filter, or it is being decided
 }
@@ -73,14 +75,14 @@ func (q *queue) text() string {
 
 // idle reports whether the queue can be forgotten.
 func (q *queue) idle() bool {
-	return len(q.claimed) == 0 && !q.look && q.next.IsZero() && !q.waits && !q.blocked && q.nextLook().IsZero()
+	return len(q.claimed) == 0 && !q.look && q.next.IsZero() && q.waits == nil && !q.blocked && q.nextLook().IsZero()
 }
 
 // refresh reads the subscription again, which costs next to nothing.
 func (q *queue) refresh(ctx context.Context, st *store.Store) {
 	if q.typed() {
-		_, err := st.CaptureURL(ctx, hook.System, -q.id)
-		q.gone = err != nil
+		u, err := st.CaptureURL(ctx, hook.System, -q.id)
+		q.owner, q.gone = u.OwnerID, err != nil
 		return
 	}
 	status, err := st.Subscription(ctx, hook.System, q.id)
@@ -246,16 +248,32 @@ func (q *queue) nextLook() time.Time {
 		return q.unread.Round(0)
 	case !q.typed() && q.sub.Health.QuietUntil.After(now):
 		return q.sub.Health.QuietUntil.Round(0)
-	case q.down() && q.look:
+	case q.down() && q.look && !q.stocked():
 		return now
 	case q.down() && (q.probe != 0 || q.dry):
 		return time.Time{}
 	case q.down():
 		return q.sub.Health.ProbeAt.Round(0)
-	case q.look && len(q.ready) <= q.batch/2 && (q.sub == nil || !q.sub.Ordered || len(q.claimed) == 0):
+	case q.look && !q.stocked() && (q.sub == nil || !q.sub.Ordered || len(q.claimed) == 0):
 		return now
 	}
+	if q.next.IsZero() && !q.look && len(q.claimed) == 0 {
+		return q.rested()
+	}
 	return q.next
+}
+
+// rested returns when a queue has rested as long as its rate asks for after its last attempt; zero when it has. Until then it is
+// remembered, because a new one could send at once.
+func (q *queue) rested() time.Time {
+	if q.limiter == nil {
+		return time.Time{}
+	}
+	missing := 1 - q.limiter.Tokens()
+	if missing <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Round(0).Add(time.Duration(missing / float64(q.limiter.Limit()) * float64(time.Second)))
 }
 
 // want is what a queue asks of the store, and what it gets.
@@ -288,7 +306,7 @@ func (q *queue) want(now time.Time) *want {
 	case q.down():
 		q.dry = q.dry && !q.look
 		w.probe = !q.dry && len(q.claimed) == 0 && !now.Before(q.sub.Health.ProbeAt)
-		w.byHand = q.look
+		w.byHand = q.look && !q.stocked()
 	case !q.look:
 		return nil
 	case q.sub != nil && q.sub.Ordered:
@@ -296,7 +314,7 @@ func (q *queue) want(now time.Time) *want {
 			return nil
 		}
 		w.ask.Ordered = true
-	case len(q.ready) > q.batch/2:
+	case q.stocked():
 		return nil
 	}
 	if q.down() && !w.probe && !w.byHand {
@@ -319,6 +337,9 @@ func (q *queue) want(now time.Time) *want {
 	}
 	return w
 }
+
+// stocked reports whether enough is claimed for now.
+func (q *queue) stocked() bool { return len(q.ready) > q.batch/2 }
 
 // size adapts how many are claimed at a time to how fast they go.
 func (q *queue) size(now time.Time) {
@@ -387,6 +408,7 @@ func (q *queue) looked(w *want) {
 		q.look = q.look || w.byHand
 		return
 	case w.byHand:
+		q.look = q.look || len(w.claims) == w.ask.Limit // there may be more
 		return
 	case w.found.More:
 		q.look, q.from = true, w.found.Last

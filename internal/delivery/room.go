@@ -5,84 +5,110 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/store"
 )
 
-// load is what is under way.
+// load is what is under way, or might be.
 type load struct {
 	sending int
 	bytes   int64 // of the bodies
 }
 
-// room is what may be under way, and who has taken how much of it. A capture URL takes no more than it leaves free: half of it
-// alone, a third each when there are two. However slow the targets of some are, others always find a place: for a large body
-// too, because what becomes free is kept for the first one of a capture URL that it was refused to.
+func (l load) plus(m load) load      { return load{l.sending + m.sending, l.bytes + m.bytes} }
+func (l load) minus(m load) load     { return load{l.sending - m.sending, l.bytes - m.bytes} }
+func (l load) fitsIn(free load) bool { return l.sending <= free.sending && l.bytes <= free.bytes }
+
+const (
+	quickBody    = 1 << 20                      // a body up to this size does not stand back for a large one,
+	quickBytes   = hook.MaxSendingBytes / 4     // as long as those under way are not more than this
+	largestShare = hook.MaxSendingBytes * 3 / 4 // what can be kept for a large body beside them; a larger one counts as this
+)
+
+// room is what may be under way, and who has taken how much of it. A user takes no more than is left free: half of it alone, a third
+// each when there are two. A capture URL takes no more of that than it leaves to its user. However slow the targets of some are, others
+// always find a place: for a large body too, because what becomes free is kept for the first one that it was refused to.
 type room struct {
 	load
-	shares map[hook.ID]*load // by capture URL; those that have nothing under way are not there
-	next   *queue            // whose first delivery the bytes that become free are kept for; nil = nobody's
+	quick  int64            // bytes under way of quick bodies
+	owners map[hook.ID]load // by user; those that have nothing under way are not there
+	urls   map[hook.ID]load // by capture URL; likewise
+	next   *queue           // whose first delivery the bytes that become free are kept for; nil = nobody's
 }
+
+// place is what one delivery takes of the room.
+type place struct {
+	owner, captureURL hook.ID
+	bytes             int64
+}
+
+func placeOf(q *queue, c *store.Claim) place {
+	return place{q.owner, c.CaptureURLID, min(max(c.BodySize, 0), largestShare)}
+}
+
+func (p place) load() load    { return load{1, p.bytes} }
+func (p place) isQuick() bool { return p.bytes <= quickBody }
 
 // lets reports whether the first delivery of a queue can be sent now.
 func (r *room) lets(q *queue) bool {
-	c := &q.ready[0]
-	if r.next != nil && (!r.next.wants() || !r.firstOf(&r.next.ready[0])) {
+	if r.next != nil && (!r.next.wants() || !r.keepsFor(r.first(r.next))) {
 		r.next = nil
 	}
-	if !r.has(c) {
-		if r.next == nil && r.firstOf(c) && c.BodySize > hook.MaxSendingBytes-r.bytes {
-			r.next = q
+	first := r.first(q)
+	needed, free := r.needs(first), r.free()
+	if needed.fitsIn(free) {
+		if r.next == q {
+			r.next = nil
 		}
-		return false
+		return r.next == nil || r.passes(first)
 	}
-	if r.next == q {
-		r.next = nil
+	if r.next == nil && needed.bytes > free.bytes && r.keepsFor(first) {
+		r.next = q
 	}
-	return r.next == nil || r.leaves(c, r.next.ready[0].BodySize)
+	return false
 }
 
-// firstOf reports whether the capture URL of a delivery has nothing under way.
-func (r *room) firstOf(c *store.Claim) bool { return r.shares[c.CaptureURLID] == nil }
+func (r *room) first(q *queue) place { return placeOf(q, &q.ready[0]) }
 
-// leaves reports whether there are some bytes left when a delivery is sent. The first one of a capture URL goes all the same when
-// it is small.
-func (r *room) leaves(c *store.Claim, bytes int64) bool {
-	return r.firstOf(c) && c.BodySize <= hook.SmallBody || hook.MaxSendingBytes-r.bytes-c.BodySize >= min(bytes, hook.MaxSendingBytes)
+// keepsFor reports whether room may be kept for a delivery: not when its user and its capture URL have more under way than that.
+func (r *room) keepsFor(p place) bool { return r.needs(p).bytes <= min(2*p.bytes, largestShare) }
+
+func (r *room) free() load { return load{hook.MaxSending, hook.MaxSendingBytes}.minus(r.load) }
+
+// needs returns what has to be free for a delivery: its own place, and as much as its user and its capture URL have already.
+func (r *room) needs(p place) load {
+	return p.load().plus(r.owners[p.owner]).plus(r.urls[p.captureURL])
+}
+
+// passes reports whether a delivery goes before the one that room is kept for: it is quick, or leaves enough.
+func (r *room) passes(p place) bool {
+	return p.isQuick() && r.quick+p.bytes <= quickBytes || r.needs(r.first(r.next)).bytes <= r.free().bytes-p.bytes
 }
 
 // full reports whether nobody can start anything.
 func (r *room) full() bool { return r.sending >= hook.MaxSending }
 
-// has reports whether a delivery can be sent now. The first one of a capture URL needs only to fit in what is free, and a
-// body that is larger than all there is goes alone.
-func (r *room) has(c *store.Claim) bool {
-	slots, bytes := hook.MaxSending-r.sending, hook.MaxSendingBytes-r.bytes
-	if slots <= 0 || c.BodySize > bytes {
-		return r.sending == 0
+func (r *room) take(p place) {
+	if r.owners == nil {
+		r.owners, r.urls = map[hook.ID]load{}, map[hook.ID]load{}
 	}
-	own := r.shares[c.CaptureURLID]
-	return own == nil || own.sending < slots && own.bytes+c.BodySize <= bytes
-}
-
-func (r *room) take(c *store.Claim) {
-	if r.shares == nil {
-		r.shares = map[hook.ID]*load{}
-	}
-	own := r.shares[c.CaptureURLID]
-	if own == nil {
-		own = &load{}
-		r.shares[c.CaptureURLID] = own
-	}
-	for _, l := range []*load{&r.load, own} {
-		l.sending++
-		l.bytes += c.BodySize
+	r.load = r.plus(p.load())
+	r.owners[p.owner] = r.owners[p.owner].plus(p.load())
+	r.urls[p.captureURL] = r.urls[p.captureURL].plus(p.load())
+	if p.isQuick() {
+		r.quick += p.bytes
 	}
 }
 
-func (r *room) giveBack(c *store.Claim) {
-	own := r.shares[c.CaptureURLID]
-	for _, l := range []*load{&r.load, own} {
-		l.sending--
-		l.bytes -= c.BodySize
+func (r *room) giveBack(p place) {
+	r.load = r.minus(p.load())
+	forget(r.owners, p.owner, p.load())
+	forget(r.urls, p.captureURL, p.load())
+	if p.isQuick() {
+		r.quick -= p.bytes
 	}
-	if own.sending == 0 {
-		delete(r.shares, c.CaptureURLID)
+}
+
+func forget(shares map[hook.ID]load, id hook.ID, gone load) {
+	if left := shares[id].minus(gone); left.sending > 0 {
+		shares[id] = left
+	} else {
+		delete(shares, id)
 	}
 }

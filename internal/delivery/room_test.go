@@ -45,7 +45,7 @@ func (h *house) wantDelivered(target *sink) {
 func TestShare(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, store.Options{})
-	const share = hook.MaxSending / 2
+	const share = hook.MaxSending/3 + 1
 	const queues = hook.MaxSending/hook.MaxConcurrency + 1
 	g, patient := newHog(t), newSink(t, nil)
 	var subs []hook.Subscription

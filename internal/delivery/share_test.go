@@ -7,104 +7,149 @@ import (
 	"github.com/hookkeeper/hookkeeper/internal/store"
 )
 
-// fill starts as many deliveries of a size as a capture URL may have under way, and returns their number.
-func (r *room) fill(captureURL hook.ID, size int64) (n int) {
-	c := store.Claim{Delivery: hook.Delivery{CaptureURLID: captureURL}, BodySize: size}
-	for ; r.has(&c); n++ {
-		r.take(&c)
-	}
-	return n
+// waiting is a queue of a capture URL with one delivery of a size, which has not begun.
+func waiting(owner, captureURL hook.ID, size int64) *queue {
+	q := newQueue(-captureURL)
+	q.owner = owner
+	q.add(store.Claim{Delivery: hook.Delivery{ID: 1, CaptureURLID: captureURL}, BodySize: size})
+	return q
 }
 
-// TestRoom: a capture URL takes as much as it leaves free, of the attempts and of the bytes of their bodies.
+// fill starts as many deliveries of a size as a capture URL may have under way.
+func (r *room) fill(owner, captureURL hook.ID, size int64) (started []place) {
+	for {
+		q := waiting(owner, captureURL, size)
+		if !r.lets(q) {
+			return started
+		}
+		p := r.first(q)
+		r.take(p)
+		started = append(started, p)
+	}
+}
+
+// TestRoom: a user takes as much as is left free, and a capture URL as much of that as is left to its user, of the attempts and of
+// the bytes of their bodies.
 func TestRoom(t *testing.T) {
+	const large = quickBody + 1 // 127 of them fit
 	for what, test := range map[string]struct {
-		size int64
-		want [3]int // of three capture URLs, one after the other
+		size   int64
+		owners [4]hook.ID // of four capture URLs, one after the other
+		want   [4]int
 	}{
-		"small":                  {0, [3]int{hook.MaxSending / 2, hook.MaxSending / 4, hook.MaxSending / 8}},
-		"large":                  {1 << 20, [3]int{64, 32, 16}},
-		"as large as a body is":  {hook.CeilingMaxBody, [3]int{1, 1, 0}},
-		"larger than all of it":  {2 * hook.MaxSendingBytes, [3]int{1, 0, 0}},
-		"of a request that left": {-1, [3]int{hook.MaxSending / 2, hook.MaxSending / 4, hook.MaxSending / 8}},
+		"small, of one user":             {0, [4]hook.ID{1, 1, 1, 1}, [4]int{683, 228, 76, 25}},
+		"small, of four users":           {0, [4]hook.ID{1, 2, 3, 4}, [4]int{683, 455, 304, 202}},
+		"small, of two users":            {0, [4]hook.ID{1, 1, 2, 2}, [4]int{683, 228, 379, 127}},
+		"large, of one user":             {large, [4]hook.ID{1, 1, 1, 1}, [4]int{43, 14, 5, 1}},
+		"large, of four users":           {large, [4]hook.ID{1, 2, 3, 4}, [4]int{43, 28, 19, 13}},
+		"as large as a body is":          {hook.CeilingMaxBody, [4]hook.ID{1, 1, 2, 3}, [4]int{1, 0, 1, 0}},
+		"larger than what can be kept":   {2 * hook.MaxSendingBytes, [4]hook.ID{1, 1, 2, 3}, [4]int{1, 0, 0, 0}},
+		"of requests that are not there": {-1, [4]hook.ID{1, 2, 3, 4}, [4]int{683, 455, 304, 202}},
 	} {
 		var r room
+		var all []place
 		for i, want := range test.want {
-			if got := r.fill(hook.ID(i+1), test.size); got != want {
-				t.Errorf("%s: the capture URL number %d gets %d, want %d", what, i+1, got, want)
+			started := r.fill(test.owners[i], hook.ID(i+1), test.size)
+			if len(started) != want {
+				t.Errorf("%s: the capture URL number %d gets %d, want %d", what, i+1, len(started), want)
 			}
+			all = append(all, started...)
 		}
-		for id, own := range r.shares {
-			for range own.sending {
-				r.giveBack(&store.Claim{Delivery: hook.Delivery{CaptureURLID: id}, BodySize: test.size})
-			}
+		for _, p := range all {
+			r.giveBack(p)
 		}
-		if r.load != (load{}) || len(r.shares) != 0 {
+		if r.load != (load{}) || r.quick != 0 || len(r.owners)+len(r.urls) != 0 {
 			t.Errorf("%s: %+v is left", what, r)
 		}
 	}
 }
 
-// TestRoomForLargeBodies: a large body of a capture URL that has nothing under way does not wait for ever behind small ones of others,
-// which take what becomes free as soon as it does.
+// TestRoomForLargeBodies: a large body does not wait for ever behind smaller ones of others, which take what becomes free as soon as
+// it does; also when its own capture URL has small ones under way all the time. Quick ones of others do not wait for it.
 func TestRoomForLargeBodies(t *testing.T) {
-	const small = 1 << 20
-	waiting := func(captureURL hook.ID, size int64) *queue {
-		q := newQueue(-captureURL)
-		q.add(store.Claim{Delivery: hook.Delivery{ID: 1, CaptureURLID: captureURL}, BodySize: size})
-		return q
-	}
-	var r room
-	var under []store.Claim // of the others, oldest first
-	fill := func() {
-		for started := true; started; {
-			started = false
+	for what, ownFlow := range map[string]int64{"alone": -1, "beside small ones of the same capture URL": 100} {
+		var r room
+		var others, own []place // oldest first
+		fill := func() {
 			for id := hook.ID(1); id <= 40; id++ {
-				if q := waiting(id, small); r.lets(q) {
-					c := q.take()
-					r.take(&c)
-					under, started = append(under, c), true
+				others = append(others, r.fill(id, id, quickBody+1)...)
+			}
+		}
+		flow := func() { // the next one begins before the last one ends
+			q := waiting(100, 100, ownFlow)
+			if ownFlow < 0 || !r.lets(q) {
+				return
+			}
+			p := r.first(q)
+			r.take(p)
+			if own = append(own, p); len(own) > 1 {
+				r.giveBack(own[0])
+				own = own[1:]
+			}
+		}
+		fill()
+		for _, size := range []int64{hook.DefaultMaxBody, hook.CeilingMaxBody} {
+			flow()
+			large := waiting(100, 100, size)
+			for turns := 0; !r.lets(large); turns++ {
+				if turns > hook.MaxSendingBytes/quickBody {
+					t.Fatalf("%s: %d bytes still wait when %d of the others have ended", what, size, turns)
 				}
+				if quick := waiting(200, 200, 100_000); r.next == large && !r.lets(quick) && r.first(quick).bytes <= r.free().bytes {
+					t.Errorf("%s: a quick one of somebody else waits for %d bytes", what, size)
+				}
+				flow()
+				r.giveBack(others[0])
+				others = others[1:]
+				fill()
 			}
-		}
-	}
-	fill()
-	for _, size := range []int64{hook.DefaultMaxBody, hook.CeilingMaxBody, 2 * hook.MaxSendingBytes} {
-		large, tiny := waiting(100, size), waiting(200, 100)
-		for turns := 0; !r.lets(large); turns++ {
-			if len(under) == 0 || turns > hook.MaxSendingBytes/small {
-				t.Fatalf("%d bytes wait when %d of the others have ended", size, turns)
-			}
-			if r.next == large && r.bytes < hook.MaxSendingBytes && !r.lets(tiny) {
-				t.Error("a tiny one of somebody else waits for it")
-			}
-			r.giveBack(&under[0])
-			under = under[1:]
+			p := r.first(large)
+			r.take(p)
 			fill()
-		}
-		c := large.take()
-		r.take(&c)
-		fill()
-		r.giveBack(&c)
-		fill()
-		if r.next != nil {
-			t.Errorf("room is kept after %d bytes were sent", size)
+			r.giveBack(p)
+			fill()
+			if r.next == large {
+				t.Errorf("%s: room is kept after %d bytes were sent", what, size)
+			}
 		}
 	}
-	left := waiting(100, hook.DefaultMaxBody)
-	for r.has(&left.ready[0]) {
-		r.giveBack(&under[0])
-		under = under[1:]
+}
+
+// TestRoomIsKeptForOne: nothing is kept for a delivery that is not to be sent any more, and no flood of quick ones takes what is kept.
+func TestRoomIsKeptForOne(t *testing.T) {
+	var r room
+	var others []place
+	for id := hook.ID(1); id <= 12; id++ {
+		others = append(others, place{id, id, hook.DefaultMaxBody})
+		r.take(others[id-1])
 	}
-	fill()
-	if r.lets(left) {
+	large := waiting(100, 100, hook.DefaultMaxBody)
+	if r.lets(large) {
 		t.Fatal("there is room")
 	}
-	left.ready = nil // it is paused
-	before := len(under)
-	r.giveBack(&under[0])
-	under = under[1:]
-	if fill(); len(under) != before {
+	for i := hook.ID(200); ; i++ { // users with a few quick ones each
+		if started := r.fill(i, i, quickBody); len(started) == 0 {
+			break
+		}
+	}
+	for range 4 {
+		r.giveBack(others[0])
+		others = others[1:]
+		for i := hook.ID(300); i < 400; i++ {
+			r.fill(i, i, quickBody)
+		}
+	}
+	if !r.lets(large) {
+		t.Errorf("%d bytes of quick ones are under way, and the large one waits", r.quick)
+	}
+	r.take(r.first(large))
+	another := waiting(101, 101, hook.CeilingMaxBody)
+	if r.lets(another) || r.next != another {
+		t.Fatal("no room is kept for another one")
+	}
+	another.ready = nil // it is paused
+	r.giveBack(others[0])
+	if len(r.fill(500, 500, 5<<20)) == 0 {
 		t.Error("room is kept for a delivery that is not to be sent any more")
 	}
 }

@@ -307,9 +307,9 @@ func (w *Worker) start(q *queue) bool {
 		w.resumeIn(q, wait)
 		return false
 	}
-	c := q.take()
-	w.room.take(&c)
-	go w.deliver(q, c, q.sub)
+	place := w.room.first(q)
+	w.room.take(place)
+	go w.deliver(q, q.take(), q.sub, place)
 	return true
 }
 
@@ -342,24 +342,30 @@ func (w *Worker) serve() {
 	}
 }
 
-// resumeIn goes on with a queue after a while.
+// resumeIn goes on with a queue after a while, or earlier when that was said before.
 func (w *Worker) resumeIn(q *queue, wait time.Duration) {
-	if !q.waits {
-		q.waits = true
-		time.AfterFunc(wait, func() { w.resume(q) })
+	at := time.Now().Add(wait)
+	switch {
+	case q.waits == nil:
+		q.waits = time.AfterFunc(wait, func() { w.resume(q) })
+	case at.Before(q.resumeAt):
+		q.waits.Reset(wait)
+	default:
+		return
 	}
+	q.resumeAt = at
 }
 
 // resume goes on with a queue that had sent as much as its rate allows, or rested.
 func (w *Worker) resume(q *queue) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	q.waits = false
+	q.waits = nil
 	w.pump(q)
 }
 
 // deliver makes one attempt and hands in what came of it, or gives back what is not to be sent any more.
-func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
+func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription, taken place) {
 	begun, err := w.Store.Begin(w.sendCtx, &c)
 	var result store.Result
 	if begun {
@@ -369,7 +375,7 @@ func (w *Worker) deliver(q *queue, c store.Claim, sub *subscription) {
 	}
 	w.mu.Lock()
 	q.sending--
-	w.room.giveBack(&c)
+	w.room.giveBack(taken)
 	switch {
 	case !begun:
 		w.release = append(w.release, c)

@@ -80,7 +80,7 @@ const (
 	MaxRetryAfter          = time.Hour
 	FirstAttemptsKept      = 10 // of a delivery
 	LastAttemptsKept       = 40
-	MaxSending             = 2048      // attempts under way, of all subscriptions; one capture URL leaves as many free as it has
+	MaxSending             = 2048      // attempts under way, of all subscriptions; one user leaves as many free as they have, one capture URL as many of those
 	MaxSendingBytes        = 128 << 20 // bodies of those
 	MaxAnswersShown        = 20        // of one resend, side by side
 	MaxAnswerShown         = 4 << 10   // bytes of the headers, and of the body, of each; of older attempts too

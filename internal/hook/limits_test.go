@@ -45,7 +45,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + "; " + mib(MaxSubscriptionBytes) + " of a user's |",
 		"| " + mib(FilterWork) + " before the sender is answered |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
-		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies |",
+		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies, of which a user takes no more than is left free |",
 		"| " + grouped(MaxPageSegments) + " marked stretches, " + kib(MaxPageText) + " |",
 		"| captured bodies, all attempts of a delivery and pages of a list, over " + kib(SmallBody) + ", that answers are made of at a time | " + mib(MaxBodiesRead) + ", of which one user takes half; a larger one counts as half | others wait, for " + seconds(BodiesReadWait) + ",",
 		"| " + seconds(BodyTimeout) + " and its size at " + kib(BodyRate) + "/s, and never " + seconds(ReadPause) + " in which nothing more can be sent |",
