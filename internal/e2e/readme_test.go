@@ -84,10 +84,14 @@ var readmeRequests = []readmeRequest{
 	{"POST", "/shopify/orders", "Content-Type: application/json\nX-Shopify-Topic: orders/create", `{"id":820982911946154508,"total_price":"403.00","currency":"EUR","line_items":[]}`},
 	{"PUT", "/inventory/items/8841/stock", "Content-Type: application/json", `{"available": 17}`},
 	{"POST", "/github?hook=1", "Content-Type: application/json\nX-GitHub-Event: push", `{"ref":"refs/heads/main","forced":false}`},
-	{"POST", "/stripe?attempt=2", "Content-Type: application/json; charset=utf-8\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\n" +
-		"Stripe-Signature: t=1795427526,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+	{
+		"POST", "/stripe?attempt=2", "Content-Type: application/json; charset=utf-8\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\n" +
+			"Stripe-Signature: t=1795427526,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
 		`{"id":"evt_1Q8xY2LkdIwHu7ix0gPQ","type":"invoice.payment_failed","created":1795427526,"data":{"object":{"id":"in_1Q8xXzLkdIwHu7ixT1rm",` +
-			`"amount_due":12900,"currency":"eur","customer_email":"jo@example.com","lines":[{"sku":"A-17","quantity":2}],"attempt_count":2}},"livemode":true}`},
-	{"POST", "/stripe", "Content-Type: application/json; charset=utf-8\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)",
-		`{"id":"evt_1Q8xY3LkdIwHu7ixkQ0e","type":"invoice.paid","created":1795427531,"data":{"object":{"id":"in_1Q8xXzLkdIwHu7ixT1rm","amount_paid":12900}},"livemode":true}`},
+			`"amount_due":12900,"currency":"eur","customer_email":"jo@example.com","lines":[{"sku":"A-17","quantity":2}],"attempt_count":2}},"livemode":true}`,
+	},
+	{
+		"POST", "/stripe", "Content-Type: application/json; charset=utf-8\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+		`{"id":"evt_1Q8xY3LkdIwHu7ixkQ0e","type":"invoice.paid","created":1795427531,"data":{"object":{"id":"in_1Q8xXzLkdIwHu7ixT1rm","amount_paid":12900}},"livemode":true}`,
+	},
 }
