@@ -53,6 +53,7 @@ func TestSetup(t *testing.T) {
 	wantStatus(t, "POST with a wrong token", b.post("/setup", append(form, "token", "x")...), http.StatusForbidden)
 	form = append(form, "token", token)
 	wantStatus(t, "a short password", b.post("/setup", "token", token, "email", "ann@example.com", "password", "short"), http.StatusUnprocessableEntity)
+	wantStatus(t, "only spaces", b.post("/setup", "token", token, "email", "ann@example.com", "password", strings.Repeat(" ", 10)), http.StatusUnprocessableEntity)
 	wantStatus(t, "no address", b.post("/setup", "token", token, "email", "ann", "password", testPassword), http.StatusUnprocessableEntity)
 	if has, err := s.store.HasUsers(t.Context()); has || err != nil || done != 0 {
 		t.Fatalf("after refusals there is a user: %v", err)
@@ -480,6 +481,7 @@ func TestInvite(t *testing.T) {
 	wantStatus(t, "a wrong link", bob.get("/invite?token=x"), http.StatusNotFound)
 	wantStatus(t, "a wrong token", bob.post("/invite", "token", "x", "password", testPassword), http.StatusNotFound)
 	wantStatus(t, "a short password", bob.post("/invite", "token", token, "password", "short"), http.StatusUnprocessableEntity)
+	wantStatus(t, "only spaces", bob.post("/invite", "token", token, "password", strings.Repeat(" ", 10)), http.StatusUnprocessableEntity)
 	a = bob.post("/invite", "token", token, "password", testPassword)
 	u, err := s.store.UserByEmail(t.Context(), "bob@example.com")
 	if err != nil || u.Admin {

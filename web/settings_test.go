@@ -25,6 +25,7 @@ func TestChangePassword(t *testing.T) {
 		"wrong old one": {"current", "wrong password", "password", next},
 		"no old one":    {"password", next},
 		"too short":     {"current", testPassword, "password", "short"},
+		"only spaces":   {"current", testPassword, "password", strings.Repeat(" ", 10)},
 		"too long":      {"current", testPassword, "password", strings.Repeat("x", hook.MaxPasswordLen+1)},
 	} {
 		wantStatus(t, what, here.post("/settings/password", form...), http.StatusUnprocessableEntity)

@@ -66,7 +66,7 @@ func TestLongPasswordCountsWhole(t *testing.T) {
 }
 
 func TestHashRefusesBadPasswords(t *testing.T) {
-	for _, bad := range []string{"", "short", strings.Repeat("x", hook.MaxPasswordLen+1), "with a \x00 in it"} {
+	for _, bad := range []string{"", "short", strings.Repeat("x", hook.MaxPasswordLen+1), "with a \x00 in it", strings.Repeat(" ", 20)} {
 		if phc, err := NewHasher().Hash(t.Context(), bad); phc != "" || !hook.Is(err, hook.Invalid) {
 			t.Errorf("%.20q: got %q, %v", bad, phc, err)
 		}

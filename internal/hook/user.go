@@ -66,6 +66,8 @@ func ValidatePassword(password string) error {
 		v.add("password", "is longer than %d bytes", MaxPasswordLen)
 	case utf8.RuneCountInString(password) < MinPasswordLen:
 		v.add("password", "must have at least %d characters", MinPasswordLen)
+	case strings.TrimSpace(password) == "":
+		v.add("password", "is only white space: type something that is hard to guess")
 	case strings.ContainsRune(password, 0):
 		v.add("password", "contains a NUL character")
 	}

@@ -38,7 +38,9 @@ func TestValidatePassword(t *testing.T) {
 		strings.Repeat("a", MaxPasswordLen):     true,
 		strings.Repeat("a", MaxPasswordLen+1):   false,
 		strings.Repeat("é", MaxPasswordLen/2+1): false, // bytes, not characters
-		strings.Repeat(" ", 64):                 true,
+		strings.Repeat(" ", 64):                 false,
+		strings.Repeat("\u3000\t", 64):          false, // of any script
+		strings.Repeat(" ", 64) + "a":           true,
 		"with a NUL \x00 in it":                 false,
 		"":                                      false,
 	} {
