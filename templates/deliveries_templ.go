@@ -2629,7 +2629,7 @@ func EditAndResend(p Page, f EditForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textArea("headers", "Headers", "One per line. Hookkeeper adds its own, and the signature of the subscription.", SubscriptionForm{Errors: f.Errors}.at("headers"), f.Headers).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textArea("headers", "Headers", "One per line. Hookkeeper adds its own, and the signature of the subscription.", headerProblems(f.Errors, "headers", f.Headers), f.Headers).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

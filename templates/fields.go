@@ -75,27 +75,49 @@ func (e FieldErrors) without(shown []string) FieldErrors {
 	})
 }
 
-// headers returns what is wrong with the headers of an answer, which share one field: each with its line.
-func (e FieldErrors) headers() string {
+// headerProblems returns what is wrong with headers, which share one field: each with its name as it was typed, because nobody
+// counts lines. Their locations begin with the one of the field.
+func headerProblems(errors FieldErrors, location, typed string) string {
 	var found []string
-	for _, f := range e {
-		if f.Location == "response.headers" {
+	for _, f := range errors {
+		if f.Location == location {
 			found = append(found, f.Message)
 		}
-		if i, ok := headerIndex(f.Location); ok {
-			found = append(found, "header "+strconv.Itoa(i+1)+" "+f.Message)
+		if i, ok := headerIndex(f.Location, location); ok {
+			found = append(found, "header "+headerLabel(typed, i)+" "+f.Message)
 		}
 	}
 	return strings.Join(found, "; ")
 }
 
-// headerIndex reads a location like response.headers[2].value.
-func headerIndex(location string) (int, bool) {
-	rest, found := strings.CutPrefix(location, "response.headers[")
+// headerIndex reads a location like headers[2].value.
+func headerIndex(location, field string) (int, bool) {
+	rest, found := strings.CutPrefix(location, field+"[")
 	if !found {
 		return 0, false
 	}
 	digits, _, _ := strings.Cut(rest, "]")
 	i, err := strconv.Atoi(digits)
 	return i, err == nil
+}
+
+const maxLabel = 40 // bytes of a name in a sentence
+
+// headerLabel returns the name of the i-th header of those typed one a line, its number when it has no name.
+func headerLabel(typed string, i int) string {
+	before := i
+	for line := range strings.Lines(typed) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if before--; before >= 0 {
+			continue
+		}
+		name, _, _ := strings.Cut(line, ":")
+		if name = strings.TrimSpace(name); name != "" {
+			return strconv.Quote(hook.Clip(name, maxLabel))
+		}
+		return "without a name"
+	}
+	return strconv.Itoa(i + 1)
 }

@@ -1,11 +1,31 @@
 package templates
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
+
+func TestHeaderProblems(t *testing.T) {
+	typed := "X-A: 1\r\n\r\n  Set-Cookie : a=b\n: c\n" + strings.Repeat("é", maxLabel) + "\nX\u202ey: 1"
+	for location, want := range map[string]string{
+		"headers":          "is bad",
+		"headers[0].name":  `header "X-A" is bad`,
+		"headers[1].value": `header "Set-Cookie" is bad`,
+		"headers[2].name":  "header without a name is bad",
+		"headers[3]":       `header "` + strings.Repeat("é", maxLabel/2) + `…" is bad`,
+		"headers[4].name":  `header "X\u202ey" is bad`,
+		"headers[9].name":  "header 10 is bad",
+		"headers[x].name":  "",
+		"response.headers": "",
+	} {
+		if got := headerProblems(FieldErrors{{Location: location, Message: "is bad"}}, "headers", typed); got != want {
+			t.Errorf("%s: %q, want %q", location, got, want)
+		}
+	}
+}
 
 func TestAges(t *testing.T) {
 	t.Parallel()
@@ -89,7 +109,6 @@ func TestTexts(t *testing.T) {
 		{methodClass("M-SEARCH"), "method"},
 		{statusClass(204) + statusClass(404) + statusClass(503), "goodwarnbad"},
 		{statusText(200) + "|" + statusText(299), "200 OK|299"},
-		{FieldErrors{{Location: "response.headers[2].name", Message: "is bad"}, {Location: "response.headers", Message: "too many"}}.headers(), "header 3 is bad; too many"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%q, want %q", test.got, test.want)

@@ -1302,7 +1302,7 @@ func sendingSection(f SubscriptionForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textArea("headers", "Headers", "Added to every delivery, one per line: X-Api-Key: secret. Values are stored encrypted and never shown again; "+StoredValue+" stands for a stored one.", f.at("headers"), f.Headers).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textArea("headers", "Headers", "Added to every delivery, one per line: X-Api-Key: secret. Values are stored encrypted and never shown again; "+StoredValue+" stands for a stored one.", headerProblems(f.Errors, "headers", f.Headers), f.Headers).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -772,7 +772,7 @@ func responseFields(f URLForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = textArea("headers", "Headers", "One per line: Content-Type: application/json", f.Errors.headers(), f.Headers).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textArea("headers", "Headers", "One per line: Content-Type: application/json", headerProblems(f.Errors, "response.headers", f.Headers), f.Headers).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

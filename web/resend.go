@@ -396,10 +396,7 @@ func (s *Server) readEdited(r *http.Request, form *templates.EditForm, before []
 		}
 		resend.TargetURL, resend.SignAs, resend.Retry = form.TargetURL, form.SignAs, false
 	}
-	headers, err := readHeaderLines(form.Headers)
-	if err != nil {
-		err = relocate(err, "response.headers", "headers")
-	}
+	headers, err := readHeaderLines(form.Headers, "headers")
 	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers, Body: before}
 	if !form.BodyIsBinary {
 		e.Body = []byte(form.Body)

@@ -134,9 +134,9 @@ func readBackoff(text string) (pauses []time.Duration, err error) {
 
 // readSecretHeaders reads one "Name: value" a line. A value of dots stands for the stored one.
 func readSecretHeaders(text string, stored []hook.Header) ([]hook.Header, error) {
-	lines, err := readHeaderLines(text)
+	lines, err := readHeaderLines(text, "headers")
 	if err != nil {
-		return stored, relocate(err, "response.headers", "headers")
+		return stored, err
 	}
 	stored = slices.Clone(stored)
 	for i, h := range lines {
@@ -145,24 +145,10 @@ func readSecretHeaders(text string, stored []hook.Header) ([]hook.Header, error)
 			continue
 		}
 		if at < 0 {
-			return lines, fieldError("headers", "line "+strconv.Itoa(i+1)+": no value is stored for this name")
+			return lines, fieldError("headers["+strconv.Itoa(i)+"].value", "has no stored value: type it")
 		}
 		lines[i].Value = stored[at].Value
 		stored = slices.Delete(stored, at, at+1)
 	}
 	return lines, nil
-}
-
-// relocate names the field of an error as another form has it.
-func relocate(err error, from, to string) error {
-	fields, other := fieldErrors(err)
-	if other != nil {
-		return other
-	}
-	for i, f := range fields {
-		if f.Location == from {
-			fields[i].Location = to
-		}
-	}
-	return &hook.Error{Kind: hook.Invalid, Message: "Some of the values cannot be used.", Fields: fields}
 }

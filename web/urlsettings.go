@@ -103,7 +103,7 @@ func readURLForm(typed url.Values, u *hook.CaptureURL) error {
 	u.Keep.Bytes = readMiB(typed.Get("keep_mib"))
 	u.Rate = readDecimal(typed.Get("rate"))
 	var err error
-	u.Response.Headers, err = readHeaderLines(typed.Get("headers"))
+	u.Response.Headers, err = readHeaderLines(typed.Get("headers"), "response.headers")
 	if body := typedText(typed.Get("body")); body != "" || typable(u.Response.Body) {
 		u.Response.Body = []byte(body)
 	}
@@ -172,18 +172,23 @@ func typedErrors(err error) (templates.FieldErrors, error) {
 	return fields, err
 }
 
-// readHeaderLines reads one "Name: value" a line.
-func readHeaderLines(text string) ([]hook.Header, error) {
+// readHeaderLines reads one "Name: value" a line. The error has the index of each line without a colon, of those that are not
+// empty: the form says which it was.
+func readHeaderLines(text, location string) ([]hook.Header, error) {
 	var headers []hook.Header
-	for i, line := range strings.Split(typedText(text), "\n") {
+	var errs []error
+	for line := range strings.SplitSeq(typedText(text), "\n") {
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
 		name, value, found := strings.Cut(line, ":")
 		if !found {
-			return nil, fieldError("response.headers", "line "+strconv.Itoa(i+1)+" has no colon: Name: value")
+			errs = append(errs, fieldError(location+"["+strconv.Itoa(len(headers))+"]", "has no colon: write it as Name: value"))
 		}
 		headers = append(headers, hook.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
+	}
+	if len(errs) > 0 {
+		return nil, joinInvalid(errs...)
 	}
 	return headers, nil
 }
