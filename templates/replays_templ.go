@@ -92,7 +92,7 @@ func NewReplay(p Page, s hook.SubscriptionStatus, f ReplayForm) templ.Component 
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = problems(f.Filter.Errors, "since", "until", "rate_per_second", "filter.all", "filter.any", "filter.jq").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = notDone(f.Filter.undone(), f.Filter.Errors, []string{"since", "until", "rate_per_second", "filter", "filter.all", "filter.any", "filter.jq"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

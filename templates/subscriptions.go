@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type SubscriptionForm struct {
 	Concurrency        string
 	Ordered            bool
 	Errors             FieldErrors // locations of the API's fields
+	Undone             string      // what the mistakes have kept from being done: "counted"; "" = "saved"
 	Attempt            *hook.Attempt
 	DryRun             *DryRunResult
 }
@@ -106,6 +108,8 @@ func (f SubscriptionForm) at(location string) string {
 	}
 	return strings.Join(found, "; ")
 }
+
+func (f SubscriptionForm) undone() string { return cmp.Or(f.Undone, "saved") }
 
 // shownFields are the locations whose mistakes stand beside their fields.
 var shownFields = []string{

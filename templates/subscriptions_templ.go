@@ -416,7 +416,7 @@ func SubscriptionFormPage(p Page, u URLItem, f SubscriptionForm) templ.Component
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = problems(f.Errors, shownFields...).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = notDone(f.undone(), f.Errors, shownFields).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -37,3 +37,36 @@ func TestHeaderMistakesNameTheHeader(t *testing.T) {
 		}
 	}
 }
+
+// TestFormsSayWhatWasNotDone: a mistake is summed up by what the button was to do, in the words of the form.
+func TestFormsSayWhatWasNotDone(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	replay, edit := subscriptionPath(sub.ID)+"/replay", requestPath(d.own.ID, d.request(d.own.ID, "").ID)+"/edit"
+	subscription := []string{"name", "n", "target_url", "https://a.example", "scheme", "none", "method", "CONNECT", "jq", ".a |"}
+	const method = "Must be an HTTP method other than CONNECT"
+	for _, test := range []struct {
+		path, action  string
+		fields        []string
+		undone        string
+		method, about string
+	}{
+		{d.form(), "save", subscription, "saved", method + ", or empty: as captured.", "a subscription"},
+		{d.form(), "test", subscription, "sent", method + ", or empty: as captured.", "a test"},
+		{d.form(), "dry-run", subscription, "tried", "", "a dry run"},
+		{replay, "count", []string{"jq", ".a |"}, "counted", "", "a count"},
+		{replay, "start", []string{"jq", ".a |"}, "sent", "", "a replay"},
+		{edit, "", []string{"target_url", "https://a.example", "method", "CONNECT"}, "sent", method + ".", "an edited copy"},
+	} {
+		a := d.post(test.path, append([]string{"action", test.action}, test.fields...)...)
+		wantStatus(t, test.about, a, http.StatusUnprocessableEntity)
+		page := a.parse(t)
+		if got, want := page.One("form [role=alert]").Text(), "Nothing was "+test.undone+"."; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", test.about, got, want)
+		}
+		if got := strings.Join(page.Texts("#method-problem"), ""); got != test.method {
+			t.Errorf("%s: %q, want %q", test.about, got, test.method)
+		}
+	}
+}

@@ -103,7 +103,10 @@ func (s *Server) startReplay(w http.ResponseWriter, r *http.Request) error {
 		if other != nil {
 			return other
 		}
-		form.Filter.Errors = fields
+		form.Filter.Errors, form.Filter.Undone = fields, "counted"
+		if action == "start" {
+			form.Filter.Undone = "sent"
+		}
 		return s.render(w, r, http.StatusUnprocessableEntity, templates.NewReplay(page, sub, form))
 	}
 	form.Count = &replay.Count

@@ -151,12 +151,14 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 	var err error
 	switch r.PostForm.Get("action") {
 	case "test":
+		form.Undone = "sent"
 		if err = joinInvalid(unread, s.readySubscription(&sub)); err == nil {
 			var a hook.Attempt
 			a, err = s.trySubscription(r.Context(), actor(r), sub)
 			form.Attempt = &a
 		}
 	case "dry-run":
+		form.Undone = "tried"
 		if err = s.checkFilter(&sub); err == nil {
 			form.DryRun, err = s.dryRunResult(r, u.ID, sub.Filter)
 		}

@@ -158,13 +158,15 @@ func readMiB(text string) int64 {
 	return max(1, int64(min(n, math.MaxInt32)*(1<<20))) // never the default
 }
 
-// typedErrors are fieldErrors in the units of our forms, where those of the API are others.
+// typedErrors are fieldErrors in the units and words of our forms, where those of the API are others.
 func typedErrors(err error) (templates.FieldErrors, error) {
 	fields, err := fieldErrors(err)
 	for i, f := range fields {
 		switch f.Location {
 		case "keep.bytes":
 			fields[i].Message = fmt.Sprintf("must be between %d and %d MiB, or empty for the default", hook.MinKeepBytes>>20, hook.MaxKeepBytes>>20)
+		case "method": // which the form leaves empty where the API says original
+			fields[i].Message = "must be an HTTP method other than CONNECT, or empty: as captured"
 		case "timeout_ms":
 			fields[i].Message = fmt.Sprintf("must be between %g and %g seconds", hook.MinDeliveryTimeout.Seconds(), hook.MaxDeliveryTimeout.Seconds())
 		}
