@@ -37,9 +37,6 @@ type SubscriptionForm struct {
 	DryRun             *DryRunResult
 }
 
-// ConditionRow is one line of a filter as it was typed.
-type ConditionRow struct{ Field, Op, Value string }
-
 // DryRunResult is what a filter would have made of the last requests.
 type DryRunResult struct {
 	Matched, Total int
@@ -127,15 +124,6 @@ func (f SubscriptionForm) opened(locations ...string) bool {
 	return false
 }
 
-func (f SubscriptionForm) filterOpen() bool {
-	return f.JQ != "" || f.DryRun != nil || f.opened("filter", "filter.all", "filter.any", "filter.jq") || len(f.Conditions) > 0 && f.Conditions[0].Field != ""
-}
-
-// conditionFields are offered in the form; header. and query. take a name.
-var conditionFields = []struct{ Value, Label string }{
-	{"", "–"}, {"method", "method"}, {"path", "path"}, {"content_type", "content type"}, {"body", "body"},
-}
-
 var schemeLabels = []struct{ Value, Label, Hint string }{
 	{"standard", "Standard Webhooks", "HMAC-SHA256, whsec_…; there are libraries for most languages"},
 	{"standard-v1a", "Standard Webhooks v1a", "Ed25519: the receiver needs only a public key"},
@@ -143,8 +131,6 @@ var schemeLabels = []struct{ Value, Label, Hint string }{
 	{"stripe", "Stripe style", "Stripe-Signature: t=…,v1=…"},
 	{"none", "None", "the target cannot tell that it was us"},
 }
-
-func opLabel(op hook.Op) string { return strings.ReplaceAll(string(op), "_", " ") }
 
 // stateOf says in one or two words how a subscription is.
 func stateOf(s *hook.SubscriptionStatus) (word, class string) {
@@ -247,29 +233,6 @@ func shortDuration(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
-}
-
-// splitField takes header.X-Topic apart.
-func splitField(location string) (kind, name string) {
-	for _, prefix := range []string{hook.HeaderField, hook.QueryField} {
-		if name, ok := strings.CutPrefix(location, prefix); ok {
-			return strings.TrimSuffix(prefix, "."), name
-		}
-	}
-	return location, ""
-}
-
-// conditionProblems returns the mistakes inside conditions, each with its line.
-func conditionProblems(f SubscriptionForm) string {
-	var found []string
-	for _, e := range f.Errors {
-		rest, ok := strings.CutPrefix(strings.Replace(e.Location, "filter.any[", "filter.all[", 1), "filter.all[")
-		if digits, _, closed := strings.Cut(rest, "]"); ok && closed && strings.Contains(rest, ".") {
-			n, _ := strconv.Atoi(digits)
-			found = append(found, "condition "+strconv.Itoa(n+1)+" "+e.Message)
-		}
-	}
-	return strings.Join(found, "; ")
 }
 
 func secretHint(f SubscriptionForm) string {

@@ -70,3 +70,59 @@ func TestFormsSayWhatWasNotDone(t *testing.T) {
 		}
 	}
 }
+
+// TestFilterRowsKeepTheirPlaces: each line of a filter that cannot be one is named and marked where it was typed, and one without
+// a field is not dropped with what was typed in it.
+func TestFilterRowsKeepTheirPlaces(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	var rows []string
+	for _, row := range [][4]string{
+		{"", "", "is", ""}, {"", "", "is", "lost?"}, {"path", "", "is", "/ok"}, {"header", "", "is", "x"}, {"", "", "is", ""}, {"path", "X", "is", "y"}, {"body", "", "glob", ""},
+	} {
+		rows = append(rows, "field", row[0], "field_name", row[1], "op", row[2], "value", row[3])
+	}
+	problems := map[string]string{
+		"field-1": "Condition 2 has no field: choose one.",
+		"name-3":  "Condition 4 needs the name of a header.",
+		"name-5":  "Condition 6 has a name, which only a header or a query parameter has: choose one of them, or empty the name.",
+		"value-6": "Condition 7 is empty: every request would match.",
+	}
+	form := append(rows, "name", "n", "target_url", "https://a.example", "scheme", "none")
+	for _, test := range []struct {
+		path, action, join string
+		fields             []string
+	}{
+		{d.form(), "save", "all", form},
+		{d.form(), "dry-run", "any", form},
+		{d.form(), "test", "all", form},
+		{subscriptionPath(sub.ID) + "/edit", "save", "any", form},
+		{subscriptionPath(sub.ID) + "/replay", "count", "all", rows},
+	} {
+		about := test.path + ", " + test.action
+		a := d.post(test.path, append([]string{"action", test.action, "join", test.join}, test.fields...)...)
+		wantStatus(t, about, a, http.StatusUnprocessableEntity)
+		page, said := a.parse(t), map[string]string{}
+		for _, e := range page.All(".condition [aria-invalid=true]") {
+			said[e.Attr("id")] = page.One("#" + e.Attr("aria-describedby")).Text()
+		}
+		wantEqualOf(t, about, said, problems)
+		if page.One("#value-1").Attr("value") != "lost?" || page.One("#value-2").Attr("value") != "/ok" || page.One("#name-5").Attr("value") != "X" {
+			t.Errorf("%s: the lines have moved", about)
+		}
+	}
+	more := d.post(d.form(), append([]string{"action", "more"}, form...)...)
+	wantStatus(t, "more", more, http.StatusOK)
+	if more.parse(t).One("#value-1").Attr("value") != "lost?" {
+		t.Error("more conditions: the lines have moved")
+	}
+	saved := d.follow(d.form(), "action", "save", "name", "n", "target_url", "https://a.example", "scheme", "none",
+		"field", "", "field_name", "", "op", "glob", "value", "", "field", "query", "field_name", " a ", "op", "is", "value", "1")
+	wantStatus(t, "blank lines", saved, http.StatusOK)
+	for _, made := range d.store.SubscriptionsOf(d.own.ID) {
+		if made.ID != sub.ID {
+			wantEqualOf(t, "filter", made.Filter.Conditions, []hook.Condition{{Field: "query.a", Op: hook.OpIs, Value: "1"}})
+		}
+	}
+}

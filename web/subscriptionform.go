@@ -32,7 +32,7 @@ func subscriptionForm(sub hook.Subscription) templates.SubscriptionForm {
 		form.Rate = decimal(sub.Rate)
 	}
 	for _, c := range sub.Filter.Conditions {
-		form.Conditions = append(form.Conditions, templates.ConditionRow{Field: c.Field, Op: string(c.Op), Value: c.Value})
+		form.Conditions = append(form.Conditions, templates.RowOf(c))
 	}
 	for len(form.Conditions) < leastConditions {
 		form.Conditions = append(form.Conditions, templates.ConditionRow{})
@@ -55,18 +55,15 @@ func typedSubscriptionForm(typed url.Values, form templates.SubscriptionForm) te
 	form.Headers, form.Scheme = typedText(typed.Get("headers")), typed.Get("scheme")
 	form.Timeout, form.MaxAttempts, form.Backoff = typed.Get("timeout"), typed.Get("max_attempts"), typed.Get("backoff")
 	form.Rate, form.Concurrency = typed.Get("rate"), typed.Get("concurrency")
-	form.Conditions = nil
-	for _, c := range typedConditions(typed) {
-		form.Conditions = append(form.Conditions, templates.ConditionRow{Field: c.Field, Op: string(c.Op), Value: c.Value})
-	}
+	form.Conditions = typedRows(typed)
 	for len(form.Conditions) < leastConditions {
 		form.Conditions = append(form.Conditions, templates.ConditionRow{})
 	}
 	return form
 }
 
-// typedConditions returns the lines of the filter that have a field.
-func typedConditions(typed url.Values) (conditions []hook.Condition) {
+// typedRows returns the lines of the filter in their places. Blank ones are as many as a form has had.
+func typedRows(typed url.Values) (rows []templates.ConditionRow) {
 	at := func(name string, i int) string {
 		if values := typed[name]; i < len(values) {
 			return values[i]
@@ -74,13 +71,21 @@ func typedConditions(typed url.Values) (conditions []hook.Condition) {
 		return ""
 	}
 	for i, field := range typed["field"] {
-		switch field {
-		case "":
-			continue
-		case "header", "query":
-			field += "." + strings.TrimSpace(at("field_name", i))
+		row := templates.ConditionRow{Field: field, Name: strings.TrimSpace(at("field_name", i)), Op: at("op", i), Value: at("value", i)}
+		if !row.Blank() || len(rows) < 2*hook.MaxConditions {
+			rows = append(rows, row)
 		}
-		conditions = append(conditions, hook.Condition{Field: field, Op: hook.Op(at("op", i)), Value: at("value", i)})
+	}
+	return rows
+}
+
+// typedConditions returns what the lines ask for that are not blank. One without a field is among them, so that it is refused:
+// what was typed in it would be lost.
+func typedConditions(typed url.Values) (conditions []hook.Condition) {
+	for _, row := range typedRows(typed) {
+		if !row.Blank() {
+			conditions = append(conditions, row.Condition())
+		}
 	}
 	return conditions
 }

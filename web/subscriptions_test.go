@@ -145,7 +145,7 @@ func TestSubscriptionFormMistakes(t *testing.T) {
 		a := d.post(d.form(), "action", "save", "name", "a", "target_url", "https://a.example", "scheme", "none", "join", join, "field", "path", "op", "glob", "value", "")
 		wantStatus(t, join, a, http.StatusUnprocessableEntity)
 		want := "Condition 1 is empty: every request would match."
-		if got := a.parse(t).Texts("#conditions-problem"); !slices.Equal(got, []string{want}) {
+		if got := a.parse(t).Texts("#condition-0-problem"); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: %q, want %q", join, got, want)
 		}
 	}
