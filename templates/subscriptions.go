@@ -63,6 +63,14 @@ type SubscriptionView struct {
 	Replays    []hook.Replay // the newest
 }
 
+// keyWord is what people call the secret that signs; kind stands before it when it is one of a pair.
+func (v SubscriptionView) keyWord(kind string) string {
+	if v.PublicKey != "" {
+		return kind + "key"
+	}
+	return "secret"
+}
+
 // VerifySnippet is code that verifies the signature of a delivery.
 type VerifySnippet struct{ Language, Text string }
 

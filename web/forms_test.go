@@ -126,3 +126,37 @@ func TestFilterRowsKeepTheirPlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestTargetGetsThePublicKey: of a pair of keys the one to copy is the public one, whenever a pair is made; a secret that both sides
+// have is still shown.
+func TestTargetGetsThePublicKey(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	made := d.follow(d.form(), "action", "save", "name", "n", "target_url", "https://a.example", "scheme", "standard-v1a")
+	path := subscriptionPath(d.only().ID)
+	rotated := d.follow(path+"/rotate", "overlap_hours", "1")
+	for about, a := range map[string]answer{"created": made, "rotated": rotated} {
+		notice := a.parse(t).One("main .good-notice")
+		code := a.parse(t).Texts("main .good-notice code")
+		if len(code) != 2 || !strings.HasPrefix(code[0], "whpk_") || !strings.HasPrefix(code[1], "whsk_") {
+			t.Fatalf("%s: to copy are %q", about, code)
+		}
+		if hidden := a.parse(t).Texts("#private-key code"); len(hidden) != 1 || hidden[0] != code[1] {
+			t.Errorf("%s: the private key does not stand apart", about)
+		}
+		if text := notice.Text(); !strings.HasPrefix(text, "This is the public key: put it where the target reads it.") {
+			t.Errorf("%s: %s", about, text)
+		}
+	}
+	if key := d.only().Signing.Current(); !strings.Contains(rotated.body, key) {
+		t.Error("the key that signs now was not shown")
+	}
+	if page := d.get(path); !strings.Contains(page.body, "whpk_") || strings.Contains(page.body, "whsk_") {
+		t.Error("later the page is to show the public key, and only that")
+	}
+	d.follow(path+"/edit", "action", "save", "name", "n", "target_url", "https://a.example", "scheme", "none")
+	shared := d.follow(path+"/edit", "action", "save", "name", "n", "target_url", "https://a.example", "scheme", "standard")
+	if code := shared.parse(t).One("main .good-notice code").Text(); code != d.only().Signing.Current() || !strings.HasPrefix(code, "whsec_") {
+		t.Errorf("a shared secret: %q", code)
+	}
+}
