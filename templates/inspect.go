@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/view"
 )
@@ -178,3 +180,11 @@ func statusText(status int) string {
 
 // RequestTitle names a request in the title of a document.
 func RequestTitle(s *hook.Summary) string { return s.Method + " " + target(s) }
+
+// pausedWhy ties a button that waits until capturing is resumed to the text that says so.
+func pausedWhy(u URLItem) templ.Attributes {
+	if !u.Paused {
+		return nil
+	}
+	return templ.Attributes{"aria-describedby": "paused-why"}
+}

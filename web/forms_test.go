@@ -160,3 +160,24 @@ func TestTargetGetsThePublicKey(t *testing.T) {
 		t.Errorf("a shared secret: %q", code)
 	}
 }
+
+// TestNoTestWhilePaused: a test request to a paused capture URL is not offered, and says what to do when it is asked for all the same.
+func TestNoTestWhilePaused(t *testing.T) {
+	t.Parallel()
+	d := newDash(t)
+	path := urlPath(d.own.ID)
+	d.follow(path+"/pause", "paused", "true")
+	for _, button := range d.get(path).parse(t).All(`form[data-quiet=Sent] button`) {
+		if !button.Has("disabled") || button.Attr("aria-describedby") != "paused-why" {
+			t.Error("a test request is offered, or nothing says why not")
+		}
+	}
+	said := d.follow(path + "/test").parse(t).Texts(".banner")
+	wantEqualOf(t, "told", said, []string{"The capture URL is paused: resume capturing to send a test request."})
+	wantStatus(t, "app.js", d.ask("POST", path+"/test", "", "Origin", d.url, fragmentHeader, "none"), http.StatusConflict)
+	for _, button := range d.follow(path+"/pause", "paused", "false").parse(t).All(`form[data-quiet=Sent] button`) {
+		if button.Has("disabled") || button.Has("aria-describedby") {
+			t.Error("no test request is offered afterwards")
+		}
+	}
+}

@@ -256,6 +256,9 @@ func (s *Server) sendTest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if u.Paused {
+		return s.refuseTest(w, r, u.ID)
+	}
 	request, err := testRequest(r, u.CaptureURL)
 	if err != nil {
 		return err
@@ -267,6 +270,17 @@ func (s *Server) sendTest(w http.ResponseWriter, r *http.Request) error {
 			http.StatusText(answer.status))
 	}
 	return s.formDone(w, r, urlPath(u.ID))
+}
+
+// refuseTest says what has to come before a test request: it would be turned away as senders are. app.js then has the browser post
+// the form itself, which shows this.
+func (s *Server) refuseTest(w http.ResponseWriter, r *http.Request, id hook.ID) error {
+	const why = "The capture URL is paused: resume capturing to send a test request."
+	if r.Header.Get(fragmentHeader) != "" {
+		return hook.Errorf(hook.Conflict, why)
+	}
+	s.flash(r, why)
+	return s.redirect(w, r, urlPath(id))
 }
 
 // testRequest returns a request as the capture handler gets it from a socket. It comes from where the browser is.
