@@ -110,7 +110,7 @@ type EditForm struct {
 	URL            URLItem
 	Subscriptions  []*hook.Subscription
 	Delivery       hook.ID // the form begins with what it sent; 0 = with the request
-	SubscriptionID hook.ID // it goes to; 0 = to TargetURL
+	SubscriptionID hook.ID // it goes to; 0, or one that is gone, = to TargetURL
 	TargetURL      string
 	SignAs         hook.ID // for TargetURL
 	Method         string

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
 
@@ -180,4 +181,69 @@ func TestNoTestWhilePaused(t *testing.T) {
 			t.Error("no test request is offered afterwards")
 		}
 	}
+}
+
+// TestTypedURLIsNotIgnored: where an edited copy goes is chosen once, and both that was typed is kept when it is not.
+func TestTypedURLIsNotIgnored(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	path := requestPath(d.own.ID, d.request(d.own.ID, "").ID) + "/edit"
+	chosen := func(a answer) (ids []string) {
+		for _, option := range a.parse(t).All("#to option[selected]") {
+			ids = append(ids, option.Attr("value"))
+		}
+		return ids
+	}
+	wantEqualOf(t, "without a subscription", chosen(d.get(path)), nil)
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	to := sub.ID.Text(hook.SubscriptionPrefix)
+	wantEqualOf(t, "with one", chosen(d.get(path)), []string{to})
+	other := storetest.Subscription(t, d.store, d.own.ID).ID
+	wantEqualOf(t, "with two", chosen(d.get(path)), nil)
+	for _, test := range []struct {
+		about, field, want string
+		fields             []string
+	}{
+		{"both", "#target_url", "Is typed while a subscription is chosen: choose “the URL below”, or empty this.", []string{"subscription", to, "target_url", "https://a.example", "sign_as", to}},
+		{"neither", "#to", "Is open: choose a subscription, or type a URL.", []string{"target_url", " "}},
+		{"a signature without a URL", "#sign_as", "Is for another URL: a subscription signs with its own secret.", []string{"subscription", to, "sign_as", to}},
+	} {
+		a := d.post(path, append([]string{"method", "POST"}, test.fields...)...)
+		wantStatus(t, test.about, a, http.StatusUnprocessableEntity)
+		field := a.parse(t).One(test.field)
+		if field.Attr("aria-invalid") != "true" {
+			t.Fatalf("%s: %s is not marked", test.about, test.field)
+		}
+		said, _, _ := strings.Cut(field.Attr("aria-describedby"), " ")
+		if got := a.parse(t).One("#" + said).Text(); got != test.want {
+			t.Errorf("%s: %q, want %q", test.about, got, test.want)
+		}
+		if test.about == "both" && (len(chosen(a)) != 1 || field.Attr("value") != "https://a.example" || len(a.parse(t).All("#sign_as option[selected]")) != 1) {
+			t.Error("what was typed is lost")
+		}
+	}
+	a := d.post(requestPath(d.own.ID, d.request(d.own.ID, "").ID)+"/resend", "subscription", to, "sign_as", to)
+	wantStatus(t, "resend", a, http.StatusUnprocessableEntity)
+	if got := a.parse(t).One("#sign_as-problem").Text(); got != "Is for another URL: type one, or choose none." {
+		t.Errorf("resend: %q", got)
+	}
+	wantEqualOf(t, "sent", len(d.deliveries()), 0)
+	d.follow(path, "method", "POST", "target_url", "https://a.example/typed", "sign_as", to)
+	made := d.deliveries()
+	if len(made) != 1 || made[0].TargetURL != "https://a.example/typed" || made[0].SignAs != sub.ID {
+		t.Fatalf("made %+v", made)
+	}
+	d.follow(path, "method", "POST", "subscription", other.Text(hook.SubscriptionPrefix))
+	d.follow(subscriptionPath(other) + "/delete")
+	again := path + "?delivery=" + d.deliveries()[0].ID.Text(hook.DeliveryPrefix)
+	wantEqualOf(t, "after one that is gone", chosen(d.get(again)), nil)
+}
+
+func (d *dash) deliveries() []hook.Delivery {
+	d.t.Helper()
+	all, err := d.store.Deliveries(d.t.Context(), hook.System, store.DeliveryPage{CaptureURL: d.own.ID, Limit: 10})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return all
 }

@@ -88,6 +88,8 @@ func (s *Server) typedResend(r *http.Request) (form templates.ResendForm, to []h
 	if form.TargetURL != "" {
 		bad = append(bad, s.checkTypedTarget("target_url", form.TargetURL))
 		to = append(to, hook.Resend{TargetURL: form.TargetURL, SignAs: form.SignAs})
+	} else if form.SignAs != 0 {
+		bad = append(bad, fieldError("sign_as", "is for another URL: type one, or choose none"))
 	}
 	if err := joinInvalid(bad...); err != nil {
 		return form, nil, err
@@ -278,7 +280,7 @@ func (s *Server) editRequestPage(w http.ResponseWriter, r *http.Request) error {
 		if d.SubscriptionID == 0 {
 			form.TargetURL, form.SignAs, form.Retry = d.TargetURL, d.SignAs, d.Retry
 		}
-	case len(form.Subscriptions) > 0:
+	case len(form.Subscriptions) == 1: // of several nobody knows which is meant
 		form.SubscriptionID = form.Subscriptions[0].ID
 	}
 	if edit == nil {
@@ -379,23 +381,39 @@ func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusUnprocessableEntity, templates.EditAndResend(page, form))
 }
 
-// readEdited returns what the form asks for, when the body was one before.
-func (s *Server) readEdited(r *http.Request, form *templates.EditForm, before []byte) (hook.Resend, error) {
+// editedTarget returns where the copy is to go. Only one place is taken: of two, whichever we chose, the other would be what was
+// meant.
+func (s *Server) editedTarget(r *http.Request, form *templates.EditForm) (hook.Resend, error) {
 	resend := hook.Resend{RequestID: form.Request.ID, Retry: form.Retry}
-	var bad error
-	if text := r.PostForm.Get("subscription"); text != "" {
-		sub, err := s.referredSubscription(r, "subscription", text)
-		bad = err
+	var bad []error
+	chosen, signAs := r.PostForm.Get("subscription"), r.PostForm.Get("sign_as")
+	if chosen != "" {
+		sub, err := s.referredSubscription(r, "subscription", chosen)
+		bad = append(bad, err)
 		form.SubscriptionID, resend.SubscriptionID = sub.ID, sub.ID
-	} else {
-		bad = s.checkTypedTarget("target_url", form.TargetURL)
-		if text := r.PostForm.Get("sign_as"); text != "" {
-			sub, err := s.referredSubscription(r, "sign_as", text)
-			bad = joinInvalid(bad, err)
-			form.SignAs = sub.ID
-		}
+	}
+	if signAs != "" {
+		sub, err := s.referredSubscription(r, "sign_as", signAs)
+		bad = append(bad, err)
+		form.SignAs = sub.ID
+	}
+	switch {
+	case chosen != "" && form.TargetURL != "":
+		bad = append(bad, fieldError("target_url", "is typed while a subscription is chosen: choose “the URL below”, or empty this"))
+	case chosen != "" && signAs != "":
+		bad = append(bad, fieldError("sign_as", "is for another URL: a subscription signs with its own secret"))
+	case chosen == "" && form.TargetURL == "":
+		bad = append(bad, fieldError("subscription", "is open: choose a subscription, or type a URL"))
+	case chosen == "":
+		bad = append(bad, s.checkTypedTarget("target_url", form.TargetURL))
 		resend.TargetURL, resend.SignAs, resend.Retry = form.TargetURL, form.SignAs, false
 	}
+	return resend, joinInvalid(bad...)
+}
+
+// readEdited returns what the form asks for, when the body was one before.
+func (s *Server) readEdited(r *http.Request, form *templates.EditForm, before []byte) (hook.Resend, error) {
+	resend, bad := s.editedTarget(r, form)
 	headers, err := readHeaderLines(form.Headers, "headers")
 	e := &hook.Edit{Method: form.Method, Path: form.Path, Query: form.Query, Headers: headers, Body: before}
 	if !form.BodyIsBinary {

@@ -1,7 +1,7 @@
 // Forms that change nothing on the page that shows them are sent without leaving it.
 
 import { post } from "./fragment.js";
-import { say } from "./say.js";
+import { announce, say } from "./say.js";
 
 /** Sends every form with data-quiet in the background; its button says the word that data-quiet has. */
 export function startForms() {
@@ -9,6 +9,7 @@ export function startForms() {
   document.getElementById("slug")?.addEventListener("input", () => {
     document.getElementById("chosen").checked = true;
   });
+  followTarget(document.getElementById("to"), document.getElementById("target_url"));
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!("quiet" in form.dataset)) {
@@ -25,4 +26,20 @@ export function startForms() {
       form.submit(); // the browser shows what is the matter
     }
   });
+}
+
+// Who types another URL wants it in place of the subscription that is chosen, which comes back when the URL is emptied.
+function followTarget(to, url) {
+  let before = "";
+  url?.addEventListener("input", () => {
+    if (to && url.value !== "" && to.value !== "") {
+      before = to.value;
+      to.value = "";
+      announce(`${to.labels[0].textContent}: ${to.selectedOptions[0].textContent}`);
+    } else if (to && url.value === "" && before !== "") {
+      to.value = before;
+      before = "";
+    }
+  });
+  to?.addEventListener("change", () => (before = ""));
 }
