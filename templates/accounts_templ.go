@@ -181,7 +181,7 @@ func Setup(p Page, f SetupForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textField(field{ID: "email", Label: "E-mail", Type: "email", Value: f.Email, Problem: f.Errors.At("email"), Autocomplete: "username", Required: true, Autofocus: true}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textField(field{ID: "email", Label: "E-mail", Type: "email", Value: f.Email, Problem: f.Errors.At("email"), Autocomplete: "username", Required: true, Autofocus: f.Errors.At("password") == "" || f.Errors.At("email") != ""}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -380,7 +380,7 @@ func newPassword(problem string) templ.Component {
 			templ_7745c5c3_Var18 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = textField(field{ID: "password", Label: "Password", Type: "password", Hint: "At least 10 characters. Spaces count.", Problem: problem, Autocomplete: "new-password", Required: true, MinLength: "10"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textField(field{ID: "password", Label: "Password", Type: "password", Hint: "At least 10 characters. Spaces count.", Problem: problem, Autocomplete: "new-password", Required: true, Autofocus: problem != "", MinLength: "10"}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

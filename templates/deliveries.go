@@ -85,6 +85,9 @@ type ResendForm struct {
 	Errors    FieldErrors // at target_url, sign_as, subscription
 }
 
+// resendFields are the locations whose mistakes stand beside the fields of a ResendForm.
+var resendFields = []string{"target_url", "sign_as", "subscription"}
+
 // Selection is requests that are to be resent, and the state of the form that asks where.
 type Selection struct {
 	URL           URLItem

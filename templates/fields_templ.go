@@ -413,7 +413,7 @@ func problems(errors FieldErrors, shown ...string) templ.Component {
 	})
 }
 
-// notDone is problems where something else was to be done: "sent".
+// notDone is problems where something else was to be done: "sent". The page of a refused form begins there: it may stand far down.
 func notDone(what string, errors FieldErrors, shown []string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -436,7 +436,7 @@ func notDone(what string, errors FieldErrors, shown []string) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(errors) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<div class=\"notice trouble\" role=\"alert\"><p><strong>Nothing was ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 25, "<div class=\"notice trouble\" role=\"alert\" tabindex=\"-1\" autofocus><p><strong>Nothing was ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

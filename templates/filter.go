@@ -106,7 +106,7 @@ func (c ConditionRow) explain(part, message string) (string, string) {
 }
 
 func (f SubscriptionForm) filterOpen() bool {
-	return f.JQ != "" || f.DryRun != nil || f.opened("filter", "filter.all", "filter.any", "filter.jq") ||
+	return f.JQ != "" || f.DryRun != nil || f.Added > 0 || f.opened("filter", "filter.all", "filter.any", "filter.jq") ||
 		slices.ContainsFunc(f.Conditions, func(c ConditionRow) bool { return !c.Blank() })
 }
 

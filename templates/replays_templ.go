@@ -125,7 +125,7 @@ func NewReplay(p Page, s hook.SubscriptionStatus, f ReplayForm) templ.Component 
 				return templ_7745c5c3_Err
 			}
 			if f.Count != nil {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<section class=\"notice\" role=\"status\"><p><strong>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "<section class=\"notice\" role=\"status\" aria-label=\"Count\" tabindex=\"-1\" autofocus><p><strong>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -17,6 +17,7 @@ type SubscriptionForm struct {
 	TargetURL          string
 	Any                bool
 	Conditions         []ConditionRow
+	Added              int // the first line that was just added to them, where the reader goes on; 0 = none was
 	JQ                 string
 	Method             string // "" = the request's
 	AppendPath         bool
@@ -112,6 +113,11 @@ func (f SubscriptionForm) at(location string) string {
 		}
 	}
 	return strings.Join(found, "; ")
+}
+
+// fresh reports whether the form has nothing to say yet.
+func (f SubscriptionForm) fresh() bool {
+	return len(f.Errors) == 0 && f.Attempt == nil && f.DryRun == nil && f.Added == 0
 }
 
 func (f SubscriptionForm) undone() string { return cmp.Or(f.Undone, "saved") }

@@ -420,7 +420,7 @@ func SubscriptionFormPage(p Page, u URLItem, f SubscriptionForm) templ.Component
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textField(field{ID: "name", Label: "Name", Value: f.Name, Hint: "For you and your team: “shop”, “staging”.", Problem: f.at("name"), Autocomplete: "off", Required: true, Autofocus: f.ID == 0 && len(f.Errors) == 0, MaxLength: strconv.Itoa(hook.MaxNameLen)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textField(field{ID: "name", Label: "Name", Value: f.Name, Hint: "For you and your team: “shop”, “staging”.", Problem: f.at("name"), Autocomplete: "off", Required: true, Autofocus: f.ID == 0 && f.fresh(), MaxLength: strconv.Itoa(hook.MaxNameLen)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -557,7 +557,7 @@ func testResult(p Page, a *hook.Attempt) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "\" role=\"status\" aria-labelledby=\"test-heading\"><h2 id=\"test-heading\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "\" role=\"status\" aria-labelledby=\"test-heading\" tabindex=\"-1\" autofocus><h2 id=\"test-heading\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

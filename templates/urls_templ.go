@@ -465,7 +465,7 @@ func NewCaptureURL(p Page, f NewURLForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textField(field{ID: "name", Label: "Name", Value: f.Name, Hint: "For you and your team: “orders”, “staging builds”.", Problem: f.Errors.At("name"), Autocomplete: "off", Required: true, Autofocus: true, MaxLength: strconv.Itoa(hook.MaxNameLen)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textField(field{ID: "name", Label: "Name", Value: f.Name, Hint: "For you and your team: “orders”, “staging builds”.", Problem: f.Errors.At("name"), Autocomplete: "off", Required: true, Autofocus: len(f.Errors) == 0, MaxLength: strconv.Itoa(hook.MaxNameLen)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

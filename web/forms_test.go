@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -246,4 +247,48 @@ func (d *dash) deliveries() []hook.Delivery {
 		d.t.Fatal(err)
 	}
 	return all
+}
+
+// TestPageBeginsWhereItMatters: behind a form the focus is on what has come of it, not on top of the page.
+func TestPageBeginsWhereItMatters(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, guarded(t), func(o *Options) {
+		o.Try = func(context.Context, hook.Subscription, *hook.Request) hook.Attempt { return hook.Attempt{Status: 200} }
+	})
+	admin := s.user(true)
+	d := &dash{s.loggedIn(admin), admin, storetest.CaptureURLOf(t, s.store, admin)}
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	request := requestPath(d.own.ID, d.request(d.own.ID, "").ID)
+	valid := []string{"name", "n", "target_url", "https://a.example", "scheme", "none"}
+	for _, test := range []struct {
+		path   string
+		fields []string
+		want   string
+	}{
+		{d.form(), []string{"action", "save"}, "Nothing was saved."},
+		{d.form(), append(valid, "action", "test"), "The target took"},
+		{d.form(), append(valid, "action", "dry-run"), "Would have delivered"},
+		{d.form(), append(valid, "action", "more"), "field-3"},
+		{subscriptionPath(sub.ID) + "/replay", []string{"action", "more"}, "field-3"},
+		{subscriptionPath(sub.ID) + "/replay", []string{"action", "count"}, "1 request will be sent."},
+		{subscriptionPath(sub.ID) + "/replay", []string{"action", "count", "rate", "x"}, "Nothing was counted."},
+		{request + "/resend", nil, "Nothing was sent."},
+		{request + "/edit", nil, "Nothing was sent."},
+		{urlPath(d.own.ID) + "/settings", nil, "Nothing was saved."},
+		{"/urls", nil, "Nothing was saved."},
+		{"/settings/password", nil, "Nothing was saved."},
+		{"/settings/tokens", nil, "Nothing was saved."},
+		{"/settings/users", nil, "Nothing was saved."},
+	} {
+		found := d.post(test.path, test.fields...).parse(t).All("main [autofocus]")
+		if len(found) != 1 {
+			t.Errorf("%s, %q: %d places have the focus", test.path, test.fields, len(found))
+			continue
+		}
+		if got := found[0]; !strings.HasPrefix(got.Text(), test.want) && got.Attr("id") != test.want {
+			t.Errorf("%s, %q: the focus is on %q, want %q", test.path, test.fields, got.Text(), test.want)
+		} else if got.Name() != "select" && got.Attr("tabindex") != "-1" {
+			t.Errorf("%s, %q: what has the focus cannot have it", test.path, test.fields)
+		}
+	}
 }

@@ -91,7 +91,7 @@ func (s *Server) startReplay(w http.ResponseWriter, r *http.Request) error {
 	}
 	action := r.PostForm.Get("action")
 	if action == "more" {
-		form.Filter.Conditions = append(form.Filter.Conditions, templates.ConditionRow{})
+		addConditions(&form.Filter)
 		return s.render(w, r, http.StatusOK, templates.NewReplay(page, sub, form))
 	}
 	replay := hook.Replay{SubscriptionID: sub.ID, By: user(r).Email}

@@ -79,6 +79,12 @@ func typedRows(typed url.Values) (rows []templates.ConditionRow) {
 	return rows
 }
 
+// addConditions adds blank lines to the filter, of which the first is typed in next.
+func addConditions(form *templates.SubscriptionForm) {
+	form.Added = len(form.Conditions)
+	form.Conditions = append(form.Conditions, make([]templates.ConditionRow, leastConditions)...)
+}
+
 // typedConditions returns what the lines ask for that are not blank. One without a field is among them, so that it is refused:
 // what was typed in it would be lost.
 func typedConditions(typed url.Values) (conditions []hook.Condition) {

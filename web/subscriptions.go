@@ -163,7 +163,7 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 			form.DryRun, err = s.dryRunResult(r, u.ID, sub.Filter)
 		}
 	default:
-		form.Conditions = append(form.Conditions, make([]templates.ConditionRow, 3)...)
+		addConditions(&form)
 	}
 	if err != nil {
 		if form.Errors, err = typedErrors(err); err != nil {

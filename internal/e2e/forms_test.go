@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestTypedURLIsChosen: who types another URL has it chosen, in place of the subscription, which comes back when it is emptied.
 func TestTypedURLIsChosen(t *testing.T) {
@@ -20,4 +23,44 @@ func TestTypedURLIsChosen(t *testing.T) {
 	p.fill("#target_url", g.URL+"/typed")
 	p.click("form.form .actions .btn")
 	p.until(`document.querySelector("h1")?.textContent === ` + js("Delivery to "+g.URL+"/typed"))
+}
+
+// TestFormsGoToTheirAnswers: with a narrow window, and without scripts as well, the page behind a form begins at what the form has to
+// say, and there the keyboard goes on.
+func TestFormsGoToTheirAnswers(t *testing.T) {
+	s := start(t, allowLoopback)
+	g := newReceiver(t)
+	u := s.newURL(nil)
+	s.subscribe(u, g.URL, nil)
+	request := "/urls/" + u.ID + "/requests/" + s.capture(u, "body")
+	p := open(t, s).login()
+	p.excuse("Failed to load resource") // a refused form is answered 422
+	filled := `document.getElementById("name").value = "n"; document.getElementById("target_url").value = ` + js(g.URL) + `;`
+	for _, scripts := range []bool{true, false} {
+		p.scripts(scripts)
+		for _, test := range []struct {
+			path, prepare, button, starts string
+		}{
+			{request + "?tab=deliveries", "", `form[action$="/resend"] .actions .btn`, "Nothing was sent."},
+			{"/settings", "", `form[action="/settings/users"] .btn`, "Nothing was saved."},
+			{"/settings", "", `form[action="/settings/tokens"] .btn`, "Nothing was saved."},
+			{"/urls/" + u.ID + "/subscriptions/new", filled, `button[value="test"]`, "The target took the sample request"},
+			{"/urls/" + u.ID + "/subscriptions/new", filled + `document.querySelector(".form-section").open = true`, `button[value="dry-run"]`, "Would have delivered"},
+			{"/urls/" + u.ID + "/subscriptions/new", filled + `document.querySelector(".form-section").open = true`, `button[value="more"]`, "field-3"},
+		} {
+			p.size(375, 720)
+			p.visit(test.path)
+			p.run(`document.querySelectorAll("form").forEach((form) => form.noValidate = true); ` + test.prepare)
+			p.run(`document.documentElement.dataset.before = ""`)
+			p.click(test.button)
+			p.until(`document.documentElement.dataset.before === undefined && document.activeElement.matches("[autofocus]")`)
+			if got := eval[string](p, `document.activeElement.id || document.activeElement.innerText.trim()`); !strings.HasPrefix(got, test.starts) {
+				t.Errorf("%s, %s: the focus is on %.100q", test.path, test.button, got)
+			}
+			p.until(`(() => {
+				const box = document.activeElement.getBoundingClientRect();
+				return box.top >= 0 && box.top + 20 < innerHeight;
+			})()`)
+		}
+	}
 }
