@@ -36,6 +36,7 @@ type SubscriptionForm struct {
 	Undone             string      // what the mistakes have kept from being done: "counted"; "" = "saved"
 	Attempt            *hook.Attempt
 	DryRun             *DryRunResult
+	Circle             string // what to expect of a target that is a capture URL of this server, "" of any other
 }
 
 // DryRunResult is what a filter would have made of the last requests.
@@ -56,6 +57,7 @@ type DryRunItem struct {
 type SubscriptionView struct {
 	hook.SubscriptionStatus
 	URL        URLItem
+	Circle     string         // as in SubscriptionForm
 	NewSecret  string         // just made, shown once
 	Oldest     *hook.Delivery // that waits longest; nil = nothing waits
 	Deliveries DeliveryList

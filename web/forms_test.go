@@ -292,3 +292,32 @@ func TestPageBeginsWhereItMatters(t *testing.T) {
 		}
 	}
 }
+
+// TestCircleIsTold: a subscription that delivers to a capture URL of this server is taken, tested and shown, each time with a word of
+// what that means.
+func TestCircleIsTold(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, func(o *Options) {
+		o.Try = func(context.Context, hook.Subscription, *hook.Request) hook.Attempt { return hook.Attempt{Status: 200} }
+	})
+	other := storetest.CaptureURLOf(t, d.store, d.user)
+	form := func(target, action string) []string {
+		return []string{"action", action, "name", "n", "target_url", target, "scheme", "none"}
+	}
+	for target, want := range map[string]string{
+		d.url + "/in/" + d.own.Slug + "/x": "This is the address of the same capture URL",
+		d.url + "/in/" + other.Slug:        "This is a capture URL of this server.",
+		d.url + "/in/nobody":               "",
+		"https://a.example":                "",
+	} {
+		tested := d.post(d.form(), form(target, "test")...).parse(t).Texts(".good-notice .warn")
+		shown := d.post(d.form(), form(target, "more")...).parse(t).Texts("#circle")
+		saved := d.follow(d.form(), form(target, "save")...).parse(t).Texts("#circle")
+		for about, texts := range map[string][]string{"tested": tested, "shown": shown, "saved": saved} {
+			if text := strings.Join(texts, " "); (want == "") != (text == "") || !strings.HasPrefix(text, want) {
+				t.Errorf("%s, %s: %q, want %q", target, about, text, want)
+			}
+		}
+		d.follow(subscriptionPath(d.only().ID) + "/delete")
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/textproto"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/egress"
@@ -51,6 +53,23 @@ func (s *Server) checkTarget(location, target string) error {
 		return fieldError(location, err.Error())
 	}
 	return nil
+}
+
+// circle says what to expect of a target that is a capture URL of this server, "" of any other. It is no mistake: a request may well
+// go from one capture URL to the next.
+func (s *Server) circle(r *http.Request, captureURL hook.ID, target string) string {
+	slug := s.Site.SlugOf(r, strings.TrimSpace(target))
+	if slug == "" {
+		return ""
+	}
+	switch u := s.Store.CaptureURLBySlug(slug); {
+	case u == nil:
+		return ""
+	case u.ID == captureURL:
+		return fmt.Sprintf("This is the address of the same capture URL: what is delivered there comes back and is delivered again, "+
+			"until the server ends the circle after %d rounds.", hook.MaxHops)
+	}
+	return fmt.Sprintf("This is a capture URL of this server. Should it deliver back here, the server ends the circle after %d rounds.", hook.MaxHops)
 }
 
 // checkFilter judges the filter of a subscription alone.

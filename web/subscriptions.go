@@ -66,7 +66,7 @@ func (s *Server) subscriptionPage(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	v := templates.SubscriptionView{SubscriptionStatus: sub, URL: u}
+	v := templates.SubscriptionView{SubscriptionStatus: sub, URL: u, Circle: s.circle(r, u.ID, sub.TargetURL)}
 	if v.Oldest, err = s.Store.OldestUnfinished(r.Context(), actor(r), sub.ID); err != nil {
 		return err
 	}
@@ -95,7 +95,13 @@ func (s *Server) newSubscriptionPage(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	form := subscriptionForm(hook.NewSubscription())
-	return s.render(w, r, http.StatusOK, templates.SubscriptionFormPage(page, u, form))
+	return s.showSubscriptionForm(w, r, http.StatusOK, page, u, form)
+}
+
+// showSubscriptionForm shows the form with what there is to say of its target.
+func (s *Server) showSubscriptionForm(w http.ResponseWriter, r *http.Request, status int, page templates.Page, u templates.URLItem, form templates.SubscriptionForm) error {
+	form.Circle = s.circle(r, u.ID, form.TargetURL)
+	return s.render(w, r, status, templates.SubscriptionFormPage(page, u, form))
 }
 
 // createSubscriptionForm: POST /urls/{id}/subscriptions
@@ -135,14 +141,14 @@ func (s *Server) refuseSubscription(w http.ResponseWriter, r *http.Request, page
 	if hook.Is(err, hook.Conflict) {
 		s.Tally.Count(hook.LimitOf(err))
 		form.Errors = templates.FieldErrors{{Location: "name", Message: err.Error()}}
-		return s.render(w, r, http.StatusConflict, templates.SubscriptionFormPage(page, u, form))
+		return s.showSubscriptionForm(w, r, http.StatusConflict, page, u, form)
 	}
 	fields, err := typedErrors(err)
 	if err != nil {
 		return err
 	}
 	form.Errors = fields
-	return s.render(w, r, http.StatusUnprocessableEntity, templates.SubscriptionFormPage(page, u, form))
+	return s.showSubscriptionForm(w, r, http.StatusUnprocessableEntity, page, u, form)
 }
 
 // tryForm does what the buttons of the form do that save nothing: test, dry-run and more.
@@ -169,9 +175,9 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 		if form.Errors, err = typedErrors(err); err != nil {
 			return err
 		}
-		return s.render(w, r, http.StatusUnprocessableEntity, templates.SubscriptionFormPage(page, u, form))
+		return s.showSubscriptionForm(w, r, http.StatusUnprocessableEntity, page, u, form)
 	}
-	return s.render(w, r, http.StatusOK, templates.SubscriptionFormPage(page, u, form))
+	return s.showSubscriptionForm(w, r, http.StatusOK, page, u, form)
 }
 
 func (s *Server) dryRunResult(r *http.Request, captureURL hook.ID, f hook.Filter) (*templates.DryRunResult, error) {
@@ -192,7 +198,7 @@ func (s *Server) editSubscriptionPage(w http.ResponseWriter, r *http.Request) er
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, templates.SubscriptionFormPage(page, u, subscriptionForm(sub.Subscription)))
+	return s.showSubscriptionForm(w, r, http.StatusOK, page, u, subscriptionForm(sub.Subscription))
 }
 
 // saveSubscription: POST /subscriptions/{id}/edit

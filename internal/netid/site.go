@@ -127,6 +127,47 @@ func (s Site) CaptureBase(r *http.Request) string {
 	return s.Base(r)
 }
 
+// SlugOf returns the slug of the capture URL that an address leads to, "" when it leads away from this server as far as the names
+// tell that we know: those of Public and Capture, and the one that the request was sent to.
+func (s Site) SlugOf(r *http.Request, address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	here := []*url.URL{s.Public, s.Capture}
+	if asked, err := url.Parse(s.Origin(r)); err == nil {
+		here = append(here, asked)
+	}
+	if !slices.ContainsFunc(here, func(own *url.URL) bool { return own != nil && samePlace(own, u) }) {
+		return ""
+	}
+	path, found := strings.CutPrefix(strings.TrimPrefix(u.Path, s.BasePath()), "/in/")
+	if !found {
+		return ""
+	}
+	slug, _, _ := strings.Cut(path, "/")
+	return slug
+}
+
+// samePlace reports whether two addresses lead to the same port of a host. The ports of HTTP and HTTPS count as one, as do the
+// names of this machine.
+func samePlace(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		if p := portOf(u); p != "443" {
+			return p
+		}
+		return "80"
+	}
+	name := func(u *url.URL) string {
+		name := hostName(u)
+		if addr, err := netip.ParseAddr(name); err == nil && addr.Unmap().IsLoopback() {
+			return "localhost"
+		}
+		return name
+	}
+	return name(a) != "" && name(a) == name(b) && port(a) == port(b)
+}
+
 // splitHost splits a Host header into the canonical name and the port, "" when it has none. A name of "" means that the
 // header is not valid: RFC 3986 section 3.2.2, and only with what host names are made of.
 func splitHost(host string) (name, port string) {

@@ -208,6 +208,35 @@ func TestBases(t *testing.T) {
 	}
 }
 
+func TestSlugOf(t *testing.T) {
+	public, own := site(t, "https://a.example/team", ""), site(t, "https://a.example", "https://in.example:8443")
+	for _, test := range []struct {
+		site          Site
+		host, address string
+		want          string
+	}{
+		{site(t, "", ""), "localhost:8080", "http://localhost:8080/in/orders", "orders"},
+		{site(t, "", ""), "localhost:8080", "http://LOCALHOST.:8080/in/orders/x?y", "orders"},
+		{site(t, "", ""), "localhost:8080", "http://127.0.0.1:8080/in/orders", "orders"},
+		{site(t, "", ""), "127.0.0.1:8080", "http://[::1]:8080/in/orders", "orders"},
+		{site(t, "", ""), "localhost:8080", "http://localhost:8081/in/orders", ""},
+		{site(t, "", ""), "localhost:8080", "http://localhost:8080/other/orders", ""},
+		{site(t, "", ""), "a'b", "http://a'b/in/orders", ""},
+		{public, "a.example", "https://a.example/team/in/orders", "orders"},
+		{public, "a.example", "http://a.example/in/orders", "orders"},
+		{public, "127.0.0.1:8080", "https://a.example/team/in/orders", "orders"},
+		{public, "127.0.0.1:8080", "http://127.0.0.1:8080/in/orders", "orders"},
+		{public, "a.example", "https://b.example/in/orders", ""},
+		{own, "a.example", "https://in.example:8443/in/orders", "orders"},
+		{own, "a.example", "/in/orders", ""},
+		{own, "a.example", "http://a b/in/orders", ""},
+	} {
+		if got := test.site.SlugOf(to(test.host), test.address); got != test.want {
+			t.Errorf("Host %q, %q: %q, want %q", test.host, test.address, got, test.want)
+		}
+	}
+}
+
 // A Host or Origin that is made up never becomes part of a link or of an accepted origin unless it is a plain host name.
 func FuzzHost(f *testing.F) {
 	for _, seed := range []string{"localhost", "[::1]:80", "a'b", "<script>", "localhost:80:80", "x@localhost", "127.0.0.1.", "[fe80::1%lo]:1"} {
