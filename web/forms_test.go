@@ -228,6 +228,10 @@ func TestTypedURLIsNotIgnored(t *testing.T) {
 	if got := a.parse(t).One("#sign_as-problem").Text(); got != "Is for another URL: type one, or choose none." {
 		t.Errorf("resend: %q", got)
 	}
+	a = d.post(requestPath(d.own.ID, d.request(d.own.ID, "").ID) + "/resend")
+	if got := a.parse(t).One("#" + a.parse(t).One("#detail fieldset").Attr("aria-describedby")).Text(); got != "Choose a subscription, or type a URL." {
+		t.Errorf("resend to nothing: %q", got)
+	}
 	wantEqualOf(t, "sent", len(d.deliveries()), 0)
 	d.follow(path, "method", "POST", "target_url", "https://a.example/typed", "sign_as", to)
 	made := d.deliveries()

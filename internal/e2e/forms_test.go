@@ -58,8 +58,8 @@ func TestFormsGoToTheirAnswers(t *testing.T) {
 				t.Errorf("%s, %s: the focus is on %.100q", test.path, test.button, got)
 			}
 			p.until(`(() => {
-				const box = document.activeElement.getBoundingClientRect();
-				return box.top >= 0 && box.top + 20 < innerHeight;
+				const box = document.activeElement.getBoundingClientRect(), problem = document.querySelector("main .problem");
+				return box.top >= 0 && box.top + 20 < innerHeight && !(problem?.getBoundingClientRect().bottom > innerHeight);
 			})()`)
 		}
 	}
