@@ -51,7 +51,7 @@ func filterSection(p Page, f SubscriptionForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, " <div class=\"actions\"><button class=\"btn\" data-variant=\"outline\" name=\"action\" value=\"dry-run\">Dry run</button> <span class=\"muted\">tries the filter on the last requests. Nothing is sent.</span></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, " <div class=\"actions\"><button class=\"btn\" data-variant=\"outline\" name=\"action\" value=\"dry-run\" formnovalidate>Dry run</button> <span class=\"muted\">tries the filter on the last requests. Nothing is sent.</span></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -142,7 +142,7 @@ func filterFields(f SubscriptionForm) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p class=\"hint\">path is what follows the address, like /orders/42. Choose header or query and type its name. In a glob * stands for any text, ? for one character.</p><div class=\"actions\"><button class=\"btn\" data-variant=\"outline\" data-size=\"sm\" name=\"action\" value=\"more\">More conditions</button></div></fieldset>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p class=\"hint\">path is what follows the address, like /orders/42. Choose header or query and type its name. In a glob * stands for any text, ? for one character.</p><div class=\"actions\"><button class=\"btn\" data-variant=\"outline\" data-size=\"sm\" name=\"action\" value=\"more\" formnovalidate>More conditions</button></div></fieldset>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
