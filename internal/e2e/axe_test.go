@@ -144,6 +144,17 @@ func everyPage(t *testing.T) []checkedPage {
 			p.click(`form.form button[value="save"]`)
 			p.until(`document.querySelector(".problem") !== null`)
 		}},
+		{"filter with mistakes", in, page + "/subscriptions/new", 200, func(p *tab) {
+			p.run(`document.getElementById("value-0").value = "x"; document.getElementById("target_url").value = location.origin + "/in/` + u.Slug + `"`)
+			p.run(`document.querySelector("button[value=dry-run]").click()`)
+			p.until(`document.querySelector(".condition [aria-invalid]") !== null`)
+		}},
+		{"new key pair", in, page + "/subscriptions/new", 200, func(p *tab) {
+			p.run(`for (const [id, text] of [["name", "keys"], ["target_url", ` + js(g.URL) + `]]) { document.getElementById(id).value = text; }`)
+			p.run(`document.getElementById("scheme-standard-v1a").checked = true; document.querySelector("button[value=save]").click()`)
+			p.until(`document.getElementById("private-key") !== null && document.readyState === "complete"`)
+			p.run(`document.getElementById("private-key").open = true`)
+		}},
 		{"filter tried", in, "/subscriptions/" + failing + "/edit", 200, func(p *tab) {
 			p.run(`document.querySelector("button[value=dry-run]").click()`)
 			p.until(`document.querySelector(".dry-run") !== null`)
@@ -170,6 +181,11 @@ func everyPage(t *testing.T) []checkedPage {
 			p.until(`document.getElementById("resent") !== null`)
 		}},
 		{"edit and resend", in, request(delivered) + "/edit", 200, nil},
+		{"edit and resend with mistakes", in, request(delivered) + "/edit", 200, func(p *tab) {
+			p.run(`document.getElementById("to").selectedIndex = 1; document.getElementById("target_url").value = "https://a.example"`)
+			p.click("form.form .actions .btn")
+			p.until(`document.querySelector(".problem") !== null`)
+		}},
 		{"setup", setup, fresh.setupLink(), 200, nil},
 		{"setup without its link", setup, "/setup", 403, nil},
 		{"login", out, "/login", 200, nil},
