@@ -141,7 +141,7 @@ func everyPage(t *testing.T) []checkedPage {
 		{"new subscription", in, page + "/subscriptions/new", 200, nil},
 		{"new subscription with mistakes", in, page + "/subscriptions/new", 200, func(p *tab) {
 			p.run(`document.querySelector("form.form").noValidate = true`)
-			p.click(`form.form button[value="save"]`)
+			p.click(`form.form .actions button[value="save"]`)
 			p.until(`document.querySelector(".problem") !== null`)
 		}},
 		{"filter with mistakes", in, page + "/subscriptions/new", 200, func(p *tab) {

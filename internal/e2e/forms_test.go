@@ -25,6 +25,19 @@ func TestTypedURLIsChosen(t *testing.T) {
 	p.until(`document.querySelector("h1")?.textContent === ` + js("Delivery to "+g.URL+"/typed"))
 }
 
+// TestEnterSaves: Enter in the form of a subscription does what its main button does, not what its first one does.
+func TestEnterSaves(t *testing.T) {
+	s := start(t, allowLoopback)
+	g := newReceiver(t)
+	u := s.newURL(nil)
+	p := open(t, s).login()
+	p.visit("/urls/" + u.ID + "/subscriptions/new")
+	p.fill("#target_url", g.URL)
+	p.fill("#name", "shop")
+	p.press("\r")
+	p.until(`location.pathname.startsWith("/subscriptions/sub_")`)
+}
+
 // TestFormsGoToTheirAnswers: with a narrow window, and without scripts as well, the page behind a form begins at what the form has to
 // say, and there the keyboard goes on.
 func TestFormsGoToTheirAnswers(t *testing.T) {
