@@ -55,6 +55,8 @@ const (
 	MaxConditions          = 20       // of a filter
 	MaxConditionField      = 200
 	MaxConditionValue      = 1 << 10
+	MaxRulesKept           = 400                    // rules of a subscription's filters, of now and before, so that requests tell which refused them
+	MaxRuleBytesKept       = 256 << 10              // of their words
 	FilterWork             = 32 << 20               // bytes that all filters of a capture URL look at in one request before its sender is answered
 	MaxJQ                  = 2 << 10                // bytes of a jq program
 	MaxJQBody              = 1 << 20                // bytes of a body that one is run on

@@ -43,6 +43,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		"| " + mib(MaxFormBytes) + "; " + mib(MaxJSONBytes) + " |",
 		"| " + kib(MaxResponseBody) + ", " + strconv.Itoa(MaxResponseHeaders) + " headers; " + mib(MaxResponses) + " with headers |",
 		"| " + grouped(MaxCaptureURLs) + " and " + strconv.Itoa(MaxTokens) + "; " + strconv.Itoa(MaxSubscriptions) + "; " + mib(MaxSubscriptionBytes) + " of a user's |",
+		"| " + strconv.Itoa(MaxRulesKept) + " and " + kib(MaxRuleBytesKept) + " of words |",
 		"| " + mib(FilterWork) + " before the sender is answered |",
 		"| " + seconds(MaxDeliveryTimeout) + ", " + kib(MaxTargetAnswerHeaders) + " of headers, " + kib(MaxResponseKept) + " of the answer kept |",
 		"| " + strconv.Itoa(MaxAttempts) + "; " + grouped(MaxSending) + " with " + mib(MaxSendingBytes) + " of bodies, of which a user takes no more than is left free |",

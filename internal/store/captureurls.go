@@ -11,18 +11,16 @@ import (
 )
 
 const captureURLColumns = `u.id, u.owner_id, u.name, u.slug, u.paused, u.cors, u.keep_requests, u.keep_days, u.keep_bytes, u.rate,
-	u.response_status, u.response_delay, u.response_headers, u.response_body, u.created_at,
-	c.kept, c.received, c.bytes, c.last_request_id, c.last_request_at, c.cleared_up_to, c.purged_up_to`
+	u.response_status, u.response_delay, u.response_headers, u.response_body, u.created_at`
 
 func scanCaptureURL(row scanner) (*urlEntry, error) {
 	var fields hook.CaptureURL
 	u := &urlEntry{}
-	var delay, created, last int64
+	var delay, created int64
 	var headers []byte
 	err := row.Scan(&fields.ID, &fields.OwnerID, &fields.Name, &fields.Slug, &fields.Paused, &fields.CORS,
 		&fields.Keep.Requests, &fields.Keep.Days, &fields.Keep.Bytes, &fields.Rate, &fields.Response.Status, &delay, &headers,
-		&fields.Response.Body, &created, &u.stats.Kept, &u.stats.Received, &u.stats.Bytes, &u.stats.LastRequestID, &last,
-		&u.cleared, &u.purged)
+		&fields.Response.Body, &created)
 	if err != nil {
 		return nil, err
 	}
@@ -30,30 +28,21 @@ func scanCaptureURL(row scanner) (*urlEntry, error) {
 		return nil, fmt.Errorf("capture URL %s: %w", fields.ID.Text(hook.CaptureURLPrefix), err)
 	}
 	fields.Response.Delay = time.Duration(delay) * time.Millisecond
-	fields.CreatedAt, u.stats.LastRequestAt = fromMicros(created), fromMicros(last)
+	fields.CreatedAt = fromMicros(created)
 	u.id = fields.ID
 	u.fields.Store(&fields)
 	return u, nil
 }
 
-// loadCaptureURLs reads all capture URLs and their subscriptions into the index. What is known already keeps its identity; its counts are those on
-// disk, because a commit that failed may have gone through all the same. It runs where nothing else can change the index: in Open, and in a job of the writer.
-func (s *Store) loadCaptureURLs(ctx context.Context, db querier) error {
-	loaded, err := queryAll(ctx, db, scanCaptureURL, "SELECT "+captureURLColumns+` FROM capture_urls u
-		JOIN capture_url_stats c ON c.capture_url_id = u.id WHERE u.deleted_at IS NULL ORDER BY u.id DESC`)
-	if err != nil {
-		return err
-	}
-	if before := s.urls.load(); before != nil {
-		for i, u := range loaded {
-			if known := before.byID[u.id]; known != nil {
-				known.fields.Store(u.get())
-				known.setCounts(u)
-				loaded[i] = known
-			}
-		}
-	}
-	return s.loadSubscriptions(ctx, db, loaded)
+const urlCountColumns = "capture_url_id, kept, received, bytes, last_request_id, last_request_at, cleared_up_to, purged_up_to"
+
+// scanURLCounts returns an entry that has the counts of a capture URL and nothing else.
+func scanURLCounts(row scanner) (*urlEntry, error) {
+	u := &urlEntry{}
+	var last int64
+	err := row.Scan(&u.id, &u.stats.Kept, &u.stats.Received, &u.stats.Bytes, &u.stats.LastRequestID, &last, &u.cleared, &u.purged)
+	u.stats.LastRequestAt = fromMicros(last)
+	return u, err
 }
 
 // CaptureURLBySlug returns the capture URL with the slug, nil when there is none. It is not to be changed.
@@ -242,7 +231,7 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 			append([]any{id, fields.Name}, editable(&fields)...)...)
 		return err
 	}, func() {
-		if before := entry.fields.Swap(&fields); before.Keep != fields.Keep {
+		if before := s.urls.setURL(entry, &fields); before.Keep != fields.Keep {
 			s.pruneSoon()
 		}
 	})

@@ -117,6 +117,27 @@ const DueOneOffQuery = dueOneOffQuery
 // RunningQuery looks for replays that run.
 const RunningQuery = runningQuery
 
+// RuleQueries are those that look for rules of filters, by what they are to use.
+var RuleQueries = map[string]string{
+	ruleQuery: "subscription_id=? AND words=?", newestRules: "filter_rules_by_number (subscription_id=?)",
+	oldestRules: "filter_rules_by_number (subscription_id=? AND id<?)", nextWithRule: "(subscription_id>?)",
+}
+
+// NoticeOthers does at once what Run does from time to time.
+func (s *Store) NoticeOthers(ctx context.Context) error { return s.noticeOthers(ctx) }
+
+// TrimRules does at once what Run does when it starts.
+func (s *Store) TrimRules(ctx context.Context) (done bool, err error) {
+	_, done, err = s.trimRules(ctx, 0, time.Now().Add(time.Minute))
+	return done, err
+}
+
+// SetReadTimeout sets the time of one query, and returns what it was.
+func SetReadTimeout(d time.Duration) (before time.Duration) {
+	before, readTimeout = readTimeout, d
+	return before
+}
+
 // Plan returns how the database would go about a query, one step a line.
 func (s *Store) Plan(ctx context.Context, query string) ([]string, error) {
 	return queryAll(ctx, s.read, func(row scanner) (step string, err error) {

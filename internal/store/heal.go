@@ -97,6 +97,7 @@ func (w *writer) reopen() error {
 		return err
 	}
 	w.version = unknownVersion
+	w.s.urls.changes.Add(1) // the versions of the new connection say nothing about those before
 	if _, err := w.conn.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return err
 	}

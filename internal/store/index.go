@@ -13,7 +13,10 @@ import (
 
 // index holds all capture URLs in memory. Readers take a snapshot without a lock; only the writer's goroutine changes
 // it, and replaces it as a whole.
-type index struct{ current atomic.Pointer[snapshot] }
+type index struct {
+	current atomic.Pointer[snapshot]
+	changes atomic.Int64 // moves when a capture URL or subscription is made, changed or removed; see reload
+}
 
 // snapshot is never changed once it is in use.
 type snapshot struct {
@@ -176,6 +179,7 @@ func (x *index) replace(sorted []*urlEntry, subs map[hook.ID]*subEntry) {
 		s.bySlug[u.get().Slug] = u
 	}
 	x.current.Store(s)
+	x.changes.Add(1)
 }
 
 // replaceSubs puts other subscriptions in the place of those that were there. The capture URLs stay.
@@ -183,6 +187,7 @@ func (x *index) replaceSubs(subs map[hook.ID]*subEntry) {
 	s := *x.load()
 	s.subs = subs
 	x.current.Store(&s)
+	x.changes.Add(1)
 }
 
 // add and remove are called once the change is on disk. What is added is the newest.
@@ -246,6 +251,13 @@ func (e *subEntry) withStatus() hook.SubscriptionStatus {
 	}
 }
 
+// setURL is called once a changed capture URL is on disk, and returns what it was.
+func (x *index) setURL(u *urlEntry, fields *hook.CaptureURL) (before *hook.CaptureURL) {
+	before = u.fields.Swap(fields)
+	x.changes.Add(1)
+	return before
+}
+
 // addSub and removeSub are called once the change is on disk; setSub when a subscription was changed. What is added is the newest.
 func (x *index) addSub(e *subEntry) {
 	subs := maps.Clone(x.load().subs)
@@ -270,4 +282,5 @@ func (x *index) setSub(e *subEntry, fields *hook.Subscription) {
 		}
 	}
 	e.url.setSubs(subs)
+	x.changes.Add(1)
 }

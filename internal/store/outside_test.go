@@ -155,6 +155,41 @@ func TestNoticingBesideReaders(t *testing.T) {
 	reader.Wait()
 }
 
+// TestNoticingBesideChanges: what is changed while the subscriptions are read again stays as it was changed.
+func TestNoticingBesideChanges(t *testing.T) {
+	path, key, told := newPath(t), seal.NewKey(), &notices{}
+	server := storetest.Open(t, store.Options{Path: path, Key: key, OnOutsideChange: told.tell})
+	command := storetest.Open(t, store.Options{Path: path, Key: key})
+	u := storetest.CaptureURL(t, server)
+	names := map[hook.ID]string{}
+	for range 50 { // reading them takes a moment
+		names[storetest.Subscription(t, server, u.ID).ID] = "shop"
+	}
+	must(t, server.NoticeOthers(t.Context()))
+	var noticing sync.WaitGroup
+	for told.Store(0); told.Load() == 0; {
+		storetest.User(t, command, false)
+		noticing.Go(func() {
+			if err := server.NoticeOthers(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		for id := range names {
+			names[id] += "."
+			must(t, errOf(server.UpdateSubscription(t.Context(), hook.System, id, func(sub *hook.Subscription) error {
+				sub.Name = names[id]
+				return nil
+			})))
+		}
+		noticing.Wait()
+		for id, want := range names {
+			got, err := server.Subscription(t.Context(), hook.System, id)
+			must(t, err)
+			wantEqual(t, "name", got.Name, want)
+		}
+	}
+}
+
 // TestPurgeWaitsUntilCapturesHaveStopped: a command deleted a capture URL, and the server, which has not noticed yet, still
 // stores for it. What it stores must not outlive the purge.
 func TestPurgeWaitsUntilCapturesHaveStopped(t *testing.T) {

@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	readers     = 6               // for pages and the API; dry runs and a replay may keep some of them busy for long
-	workReaders = 2               // for the deliveries alone: however much is read elsewhere, they find what they are to send
-	readTimeout = 5 * time.Second // of one query: a reader that stays longer keeps the WAL from being reused
+	readers     = 6 // for pages and the API; dry runs and a replay may keep some of them busy for long
+	workReaders = 2 // for the deliveries alone: however much is read elsewhere, they find what they are to send
 )
+
+// readTimeout is the time of one query: a reader that stays longer keeps the WAL from being reused. Tests change it.
+var readTimeout = 5 * time.Second
 
 // Options says where the database is and whom to tell what.
 type Options struct {
@@ -134,7 +136,7 @@ func (s *Store) openReaders(ctx context.Context) (err error) {
 	}
 	err = s.often.prepare(ctx, s)
 	if err == nil {
-		err = s.loadCaptureURLs(ctx, s.read)
+		err = s.loadIndex(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, s.closeReaders())
@@ -203,6 +205,12 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
+// preparer can keep a statement, too, that is to be asked often.
+type preparer interface {
+	querier
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
 // prepared is a statement of the read pool. It is a querier, too, whose query is given already.
 type prepared struct{ stmt *sql.Stmt }
 
@@ -227,10 +235,15 @@ func (p *preparedReads) prepare(ctx context.Context, s *Store) error {
 	return nil
 }
 
-// queryAll collects the rows of a query.
+// queryAll collects the rows of a query, within the time that a read has.
 func queryAll[T any](ctx context.Context, db querier, scan func(scanner) (T, error), query string, args ...any) (items []T, err error) {
 	ctx, done := limited(ctx, &err)
 	defer done()
+	return collect(ctx, db, scan, query, args...)
+}
+
+// collect collects the rows of a query.
+func collect[T any](ctx context.Context, db querier, scan func(scanner) (T, error), query string, args ...any) (items []T, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -172,63 +172,6 @@ func decodeBackoff(text string, r *hook.Retry) error {
 	return nil
 }
 
-// loadSubscriptions reads all subscriptions and puts them, with the capture URLs, into the index. As there, what is known
-// keeps its identity.
-func (s *Store) loadSubscriptions(ctx context.Context, db querier, urls []*urlEntry) error {
-	subs, err := queryAll(ctx, db, s.scanSubscription, "SELECT "+subscriptionColumns+` FROM subscriptions s
-		WHERE s.deleted_at IS NULL ORDER BY s.id DESC`)
-	if err != nil {
-		return err
-	}
-	rules, err := loadRules(ctx, db)
-	if err != nil {
-		return err
-	}
-	statuses := map[hook.ID]subStatus{}
-	_, err = queryAll(ctx, db, func(row scanner) (struct{}, error) {
-		id, status, err := scanStatus(row)
-		statuses[id] = status
-		return struct{}{}, err
-	}, "SELECT "+statusColumns+" FROM subscription_stats")
-	if err != nil {
-		return err
-	}
-	byURL := map[hook.ID]*urlEntry{}
-	for _, u := range urls {
-		byURL[u.id] = u
-	}
-	entries, lists := map[hook.ID]*subEntry{}, map[*urlEntry][]*hook.Subscription{}
-	for _, sub := range subs {
-		u := byURL[sub.CaptureURLID]
-		if u == nil {
-			continue // its capture URL is deleted
-		}
-		e := s.knownSub(sub.ID, u)
-		e.fields.Store(sub)
-		e.setStatus(statuses[sub.ID])
-		numbers := ruleNumbers(sub, rules)
-		e.rules.Store(&numbers)
-		entries[sub.ID] = e
-		lists[u] = append(lists[u], sub)
-	}
-	s.urls.replace(urls, entries)
-	for _, u := range urls {
-		u.setSubs(lists[u])
-	}
-	return nil
-}
-
-// knownSub returns the entry of a subscription, a new one when there is none yet. Others read what they know of one that is there:
-// its capture URL, which keeps its identity too, is not written again.
-func (s *Store) knownSub(id hook.ID, u *urlEntry) *subEntry {
-	if before := s.urls.load(); before != nil {
-		if e := before.subs[id]; e != nil {
-			return e
-		}
-	}
-	return &subEntry{id: id, url: u}
-}
-
 const statusColumns = `subscription_id, unfinished, succeeded, failed, cancelled, skipped, attempts, health, discarded_up_to,
 	discard_reason, hour`
 
@@ -242,52 +185,6 @@ func scanStatus(row scanner) (id hook.ID, st subStatus, err error) {
 		err = json.Unmarshal([]byte(health), &st.health)
 	}
 	return id, st, err
-}
-
-// rule is a row of filter_rules.
-type rule struct {
-	sub   hook.ID
-	words string
-}
-
-func loadRules(ctx context.Context, db querier) (map[rule]uint64, error) {
-	rules := map[rule]uint64{}
-	_, err := queryAll(ctx, db, func(row scanner) (struct{}, error) {
-		var number uint64
-		var r rule
-		err := row.Scan(&number, &r.sub, &r.words)
-		rules[r] = number
-		return struct{}{}, err
-	}, "SELECT id, subscription_id, words FROM filter_rules")
-	return rules, err
-}
-
-func ruleNumbers(sub *hook.Subscription, rules map[rule]uint64) []uint64 {
-	words := sub.Filter.Rules()
-	numbers := make([]uint64, len(words))
-	for i, w := range words {
-		numbers[i] = rules[rule{sub.ID, w}]
-	}
-	return numbers
-}
-
-// saveRules gives the rules of a filter their numbers. A rule that was used before has the number it had; a number is never given
-// again, because requests keep those of rules that are gone.
-func saveRules(ctx context.Context, tx *sql.Tx, sub *hook.Subscription) ([]uint64, error) {
-	words := sub.Filter.Rules()
-	numbers := make([]uint64, len(words))
-	for i, w := range words {
-		err := tx.QueryRowContext(ctx, `INSERT INTO filter_rules (id, subscription_id, words)
-			VALUES ((SELECT value + 1 FROM meta WHERE key = 'last_filter_rule'), $1, $2)
-			ON CONFLICT (subscription_id, words) DO UPDATE SET words = excluded.words RETURNING id`, sub.ID, w).Scan(&numbers[i])
-		if err == nil {
-			_, err = tx.ExecContext(ctx, "UPDATE meta SET value = max(value, $1) WHERE key = 'last_filter_rule'", numbers[i])
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return numbers, nil
 }
 
 // SubscriptionsOf returns the subscriptions of a capture URL, from memory. They are not to be changed.

@@ -71,6 +71,8 @@ func (s *Store) tidy(ctx context.Context) {
 	defer tick.Stop()
 	var aged time.Time
 	var forgetting bool // not all deleted subscriptions have been looked at since
+	var trimmed hook.ID // subscriptions up to this one have no more rules than are kept
+	trimming := true
 	var seen clock
 	s.warn("following the clock", s.followClock(ctx, s.aheadOf(time.Now())))
 	for ctx.Err() == nil {
@@ -88,6 +90,11 @@ func (s *Store) tidy(ctx context.Context) {
 			done, err := s.forgetSubscriptions(ctx, time.Now().Add(upkeepEvery))
 			s.warn("removing deleted subscriptions", err)
 			forgetting = !done && err == nil
+		}
+		if trimming {
+			last, done, err := s.trimRules(ctx, trimmed, time.Now().Add(upkeepEvery))
+			s.warn("removing old rules of filters", err)
+			trimmed, trimming = last, !done
 		}
 		s.warn("removing deleted requests", s.purgeAll(ctx))
 		s.warn("giving space back", s.vacuum(ctx))
@@ -116,29 +123,26 @@ func (s *Store) warn(what string, err error) {
 	s.log.Warn(what+" failed", "error", err)
 }
 
-// noticeOthers reads again what commands change beside the running server. data_version of the writer's own connection
-// moves only when another process commits.
+// noticeOthers reads again what commands change beside the running server.
 func (s *Store) noticeOthers(ctx context.Context) error {
-	noticed := false
+	moved := false
+	err := s.do(ctx, func(tx *sql.Tx) error {
+		now, err := s.moment(ctx, tx)
+		moved = now.version != s.writer.version
+		return err
+	})
+	if err != nil || !moved {
+		return err
+	}
 	var changed []hook.ID
 	var deleted []*hook.CaptureURL
-	err := s.do(ctx, func(tx *sql.Tx) error {
-		var version int64
-		err := tx.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version)
-		if err != nil || version == s.writer.version {
-			return err
-		}
-		before := s.urls.load().fields()
-		if err := s.loadCaptureURLs(ctx, tx); err != nil {
-			return err
-		}
+	err = s.reload(ctx, func(m moment, before map[hook.ID]*hook.CaptureURL) {
 		changed, deleted = differences(before, s.urls.load().fields())
-		s.writer.version, noticed = version, true
+		s.writer.version = m.version
 		s.calledOff.Add(1)
 		s.subsDeleted.Store(true)
-		return nil
 	})
-	if noticed && s.opts.OnOutsideChange != nil {
+	if err == nil && s.opts.OnOutsideChange != nil {
 		s.opts.OnOutsideChange(changed, deleted)
 	}
 	return err

@@ -160,7 +160,7 @@ func (s *Store) DeleteUser(ctx context.Context, id hook.ID, opts DeleteUserOptio
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the user is gone, whether or not the caller waits
-	return s.do(ctx, func(tx *sql.Tx) error { return s.loadCaptureURLs(ctx, tx) })
+	return s.reload(ctx, func(moment, map[hook.ID]*hook.CaptureURL) {})
 }
 
 // heirOf returns who gets what the user leaves, after it has marked as deleted what nobody gets.
