@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -14,14 +15,16 @@ import (
 )
 
 const (
-	shownReplays = 5    // on the page of a subscription
-	countPage    = 1000 // requests that are counted in one query
+	shownReplays = 5           // on the page of a subscription
+	countPage    = 1000        // requests that are counted in one query
+	countStep    = time.Second // after which it is ended, with at least one counted
 	countTime    = 10 * time.Second
 )
 
 func replayPath(id hook.ID) string { return "/replays/" + id.Text(hook.ReplayPrefix) }
 
-// countReplay checks a replay and sets its Count to the number of stored requests that it would send.
+// countReplay checks a replay and sets its Count to the number of stored requests that it would send. UpTo becomes the newest that
+// is counted: what is captured meanwhile does not belong to it.
 func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay) error {
 	sub, err := s.Store.Subscription(ctx, by, r.SubscriptionID)
 	if err != nil {
@@ -44,25 +47,24 @@ func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay)
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
+	u, err := s.Store.CaptureURL(ctx, by, r.CaptureURLID)
+	if err != nil {
+		return err
+	}
+	r.Count, r.UpTo = 0, max(u.LastRequestID, 1) // 0 would be what there is when it starts
 	seen := *r
-	seen.UpTo, r.Count = 1<<63-1, 0
-	for looked := countPage; looked == countPage; {
-		looked = 0
-		err := s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request) bool {
-			looked++
-			seen.Cursor = request.ID
+	for all := false; !all; {
+		until := time.Now().Add(countStep)
+		seen.Cursor, all, err = s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request) bool {
 			if match.Match(ctx, request).Matched {
 				r.Count++
 			}
-			return ctx.Err() == nil
+			return ctx.Err() == nil && time.Now().Before(until)
 		})
-		if err == nil {
-			err = ctx.Err()
-		}
-		if errors.Is(err, context.DeadlineExceeded) {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // and not the time of one query, which tells of itself
 			return hook.Errorf(hook.Unavailable, "Counting took longer than %s: choose a shorter time with since and until.", countTime)
 		}
-		if err != nil {
+		if err = cmp.Or(ctx.Err(), err); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/filter"
@@ -17,6 +18,7 @@ const (
 	replayStep = 100                    // deliveries that it makes at a time
 	replayScan = 500                    // requests that it looks at for them
 	replayBody = 16 << 20               // bytes of those
+	replayTime = 200 * time.Millisecond // for which it looks at them, and all replays of an owner are advanced, before it is another's turn
 )
 
 // Replays makes the deliveries of replays, a little at a time: never more than hook.MaxReplayAhead wait to be sent, so that
@@ -26,6 +28,7 @@ type Replays struct {
 	log   *slog.Logger
 	wake  chan struct{}
 	paces map[hook.ID]*pace
+	last  map[hook.ID]hook.ID // by owner, the replay that was looked at last
 
 	warned time.Time // of reads that take too long
 }
@@ -38,7 +41,7 @@ type pace struct {
 
 // NewReplays returns a job that does nothing until Run.
 func NewReplays(s *store.Store, log *slog.Logger) *Replays {
-	return &Replays{store: s, log: log, wake: make(chan struct{}, 1), paces: map[hook.ID]*pace{}}
+	return &Replays{store: s, log: log, wake: make(chan struct{}, 1), paces: map[hook.ID]*pace{}, last: map[hook.ID]hook.ID{}}
 }
 
 // Notify tells that a replay was started.
@@ -64,7 +67,8 @@ func (j *Replays) Run(ctx context.Context) error {
 	}
 }
 
-// advanceAll advances all that are running, and returns when to look at them again: the many that wait cost as little as they get on.
+// advanceAll advances all that are running, each owner's for a while, and returns when to look at them again: the many that wait cost
+// as little as they get on.
 func (j *Replays) advanceAll(ctx context.Context) (pause time.Duration) {
 	running, err := j.store.RunningReplays(ctx)
 	if err != nil {
@@ -72,16 +76,47 @@ func (j *Replays) advanceAll(ctx context.Context) (pause time.Duration) {
 		return replayWait
 	}
 	pause = lookEvery
-	for i := range running {
-		next, err := j.advance(ctx, &running[i])
-		if err != nil {
-			next = replayWait
-			j.warn(ctx, running[i].ID, err)
-		}
-		pause = min(pause, next)
+	for owner, theirs := range j.byOwner(ctx, running) {
+		pause = min(pause, j.advanceSome(ctx, owner, theirs))
 	}
 	if len(running) == 0 {
 		clear(j.paces)
+		clear(j.last)
+	}
+	return pause
+}
+
+// byOwner sorts replays by whose they are, each in the order it has; 0 has those whose capture URL is deleted.
+func (j *Replays) byOwner(ctx context.Context, running []hook.Replay) map[hook.ID][]*hook.Replay {
+	owners := map[hook.ID][]*hook.Replay{}
+	for i := range running {
+		var owner hook.ID
+		if u, err := j.store.CaptureURL(ctx, hook.System, running[i].CaptureURLID); err == nil {
+			owner = u.OwnerID
+		}
+		owners[owner] = append(owners[owner], &running[i])
+	}
+	return owners
+}
+
+// advanceSome advances replays of one owner, in turn from look to look, as far as there is time for: a filter may take a while for
+// each request, and others wait meanwhile.
+func (j *Replays) advanceSome(ctx context.Context, owner hook.ID, theirs []*hook.Replay) (pause time.Duration) {
+	pause = lookEvery
+	first := max(0, slices.IndexFunc(theirs, func(r *hook.Replay) bool { return r.ID > j.last[owner] }))
+	until := time.Now().Add(replayTime)
+	for i := range theirs {
+		if i > 0 && !time.Now().Before(until) {
+			return replayTick
+		}
+		r := theirs[(first+i)%len(theirs)]
+		j.last[owner] = r.ID
+		next, err := j.advance(ctx, r)
+		if err != nil {
+			next = replayWait
+			j.warn(ctx, r.ID, err)
+		}
+		pause = min(pause, next)
 	}
 	return pause
 }
@@ -125,30 +160,29 @@ func (j *Replays) advance(ctx context.Context, r *hook.Replay) (next time.Durati
 		_, err = j.store.CancelReplay(ctx, hook.System, r.ID, "its filter cannot be used: "+err.Error())
 		return replayTick, err
 	}
-	cursor, looked, size, more := r.Cursor, 0, int64(0), false
-	var fits []hook.ID
-	err = j.store.EachReplayable(ctx, r, replayScan, func(request *hook.Request) bool {
-		if len(fits) == room || size > replayBody {
-			more = true
-			return false
-		}
-		looked++
-		size += int64(len(request.Body))
-		cursor = request.ID
-		if match.Match(ctx, request).Matched {
-			fits = append(fits, request.ID)
-		}
-		return true
-	})
+	cursor, fits, done, err := j.look(ctx, r, match, room)
 	if err != nil {
 		return 0, err
 	}
-	done := !more && looked < replayScan
 	if err := j.store.AdvanceReplay(ctx, r, cursor, fits, done); err != nil {
 		return 0, err
 	}
 	j.paces[r.ID].credit -= float64(len(fits))
 	return replayTick, nil
+}
+
+// look finds the next requests of a replay that fit, room of them at most, and returns up to which it has looked and whether that is
+// all. It ends in time, whatever the filter costs: a read that took too long would come to nothing, each time again.
+func (j *Replays) look(ctx context.Context, r *hook.Replay, match *filter.Matcher, room int) (cursor hook.ID, fits []hook.ID, done bool, err error) {
+	until, size := time.Now().Add(replayTime), 0
+	cursor, done, err = j.store.EachReplayable(ctx, r, replayScan, func(request *hook.Request) bool {
+		size += len(request.Body)
+		if match.Match(ctx, request).Matched {
+			fits = append(fits, request.ID)
+		}
+		return len(fits) < room && size <= replayBody && time.Now().Before(until)
+	})
+	return cursor, fits, done, err
 }
 
 // allowed returns how many deliveries a replay may make by its rate; when that is none, next is when it may make one.

@@ -114,6 +114,9 @@ var OneOffQueries = []string{deliverySource{where: oneOffsOf}.query(), oneOffURL
 // DueOneOffQuery looks for those that are due.
 const DueOneOffQuery = dueOneOffQuery
 
+// ReplayWindow is how many requests a replay passes over at a time.
+const ReplayWindow = replayWindow
+
 // RunningQuery looks for replays that run.
 const RunningQuery = runningQuery
 

@@ -26,8 +26,8 @@ func scanReplay(row scanner) (r hook.Replay, err error) {
 	return r, err
 }
 
-// CreateReplay starts a replay of what its capture URL has by now, and sets its ID, CaptureURLID, UpTo and CreatedAt.
-// NotFound when the actor may not see the subscription, Conflict when as many are running into it as may.
+// CreateReplay starts a replay of what its capture URL has by now, or had up to UpTo, and sets its ID, CaptureURLID, UpTo and
+// CreatedAt. NotFound when the actor may not see the subscription, Conflict when as many are running into it as may.
 func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Replay) error {
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		e, err := s.visibleSub(actor, r.SubscriptionID)
@@ -47,7 +47,10 @@ func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Repl
 		if r.ID, err = s.newID(ctx, tx, "replays", now); err != nil {
 			return err
 		}
-		r.CaptureURLID, r.UpTo = e.url.id, e.url.getStats().LastRequestID
+		r.CaptureURLID = e.url.id
+		if r.UpTo == 0 {
+			r.UpTo = e.url.getStats().LastRequestID
+		}
 		r.CreatedAt, r.State = now.UTC().Truncate(time.Microsecond), hook.ReplayRunning
 		_, err = tx.ExecContext(ctx, "INSERT INTO replays ("+replayColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10, 0, $11, '', $12, 0)`,
@@ -98,36 +101,64 @@ func (s *Store) RunningReplays(ctx context.Context) ([]hook.Replay, error) {
 // runningQuery reads an index of those alone. With an order it would go through all replays that there ever were instead.
 const runningQuery = "SELECT " + replayColumns + " FROM replays WHERE state = 0"
 
-// EachReplayable calls f with the requests of a replay behind its cursor, oldest first and at most limit of them, until f
-// returns false. It does not look at the filter.
-func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(*hook.Request) bool) (err error) {
+// replayWindow is how many requests are passed over at a time, when they did not arrive in the time of a replay.
+const replayWindow = 50_000
+
+// EachReplayable calls f with requests of a replay behind its cursor, oldest first and at most limit of them, until f returns false:
+// it has used that request all the same. It does not look at the filter. It returns up to which request it has looked, however few of
+// them f got, and whether there are no more: where most are too old, one read would not come to its end.
+func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(*hook.Request) bool) (cursor hook.ID, done bool, err error) {
 	u, err := s.visible(hook.System, r.CaptureURLID)
 	if err != nil {
-		return err
+		return r.Cursor, false, err
 	}
+	ctx, end := limited(ctx, &err)
+	defer end()
+	after := max(r.Cursor, u.clearedUpTo())
+	window, err := collect(ctx, s.read, scanID, "SELECT id FROM requests WHERE capture_url_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT 1 OFFSET $4",
+		r.CaptureURLID, after, r.UpTo, replayWindow-1)
+	if err != nil {
+		return r.Cursor, false, err
+	}
+	upTo := r.UpTo
+	if len(window) > 0 {
+		upTo = window[0]
+	}
+	cursor, whole, err := s.replayableUpTo(ctx, r, after, upTo, limit, f)
+	if whole {
+		cursor = max(upTo, r.Cursor)
+	}
+	return cursor, whole && upTo == r.UpTo, err
+}
+
+// replayableUpTo is EachReplayable of the requests above after, up to upTo; whole when it got to the end of them.
+func (s *Store) replayableUpTo(
+	ctx context.Context, r *hook.Replay, after, upTo hook.ID, limit int, f func(*hook.Request) bool,
+) (cursor hook.ID, whole bool, err error) {
 	until := int64(1<<63 - 1)
 	if !r.Until.IsZero() {
 		until = micros(r.Until)
 	}
-	ctx, done := limited(ctx, &err)
-	defer done()
+	cursor = r.Cursor
 	rows, err := s.read.QueryContext(ctx, "SELECT "+requestColumns+` FROM requests
 		WHERE capture_url_id = $1 AND id > $2 AND id <= $3 AND received_at >= $4 AND received_at < $5 ORDER BY id LIMIT $6`,
-		r.CaptureURLID, max(r.Cursor, u.clearedUpTo()), r.UpTo, micros(r.Since), until, limit)
+		r.CaptureURLID, after, upTo, micros(r.Since), until, limit)
 	if err != nil {
-		return err
+		return cursor, false, err
 	}
 	defer rows.Close()
+	given := 0
 	for rows.Next() {
 		request, err := scanRequest(rows)
 		if err != nil {
-			return err
+			return cursor, false, err
 		}
-		if !f(request) {
-			return nil
+		cursor = request.ID
+		if given++; !f(request) {
+			return cursor, false, nil
 		}
 	}
-	return rows.Err()
+	return cursor, given < limit && rows.Err() == nil, rows.Err()
 }
 
 // AdvanceReplay makes the deliveries of some requests of a replay and moves its cursor, in one transaction: however often the

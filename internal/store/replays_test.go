@@ -128,3 +128,76 @@ func TestReplaysCountWhatIsCancelled(t *testing.T) {
 	}
 	storetest.WantSound(t, s)
 }
+
+// manyRequests stores n copies of a request.
+func manyRequests(t *testing.T, s *store.Store, request hook.ID, n int) {
+	t.Helper()
+	must(t, s.Do(t.Context(), func(tx *sql.Tx) error {
+		var columns string
+		err := tx.QueryRow("SELECT group_concat(name, ', ') FROM pragma_table_info('requests') WHERE name <> 'id'").Scan(&columns)
+		if err == nil {
+			_, err = tx.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+				INSERT INTO requests (id, `+columns+") SELECT id + i, "+columns+" FROM requests, n WHERE id = $2", n, request)
+		}
+		return err
+	}))
+	s.AdvanceRequestIDs(request + hook.ID(n))
+}
+
+// TestReplayPassesOverRequestsOfAnotherTime a bounded number at a time, and gets on: one read has not the time for all of them.
+func TestReplayPassesOverRequestsOfAnotherTime(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	first := capture(t, s, u.ID, 10)
+	manyRequests(t, s, first, store.ReplayWindow)
+	last := capture(t, s, u.ID, 10)
+	must(t, s.Do(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec("UPDATE requests SET received_at = 1 WHERE id <> $1", last)
+		return err
+	}))
+	request, err := s.Request(t.Context(), hook.System, last)
+	must(t, err)
+	r := hook.Replay{CaptureURLID: u.ID, UpTo: last, Since: request.ReceivedAt}
+	var got []hook.ID
+	look := func(limit int, more bool) (done bool) {
+		t.Helper()
+		r.Cursor, done, err = s.EachReplayable(t.Context(), &r, limit, func(request *hook.Request) bool {
+			got = append(got, request.ID)
+			return more
+		})
+		must(t, err)
+		return done
+	}
+	wantEqual(t, "done at once", look(10, true), false)
+	wantEqual(t, "cursor", r.Cursor, first+store.ReplayWindow-1)
+	wantEqual(t, "given of another time", got, nil)
+	before := r.Cursor
+	for _, test := range []struct {
+		about string
+		limit int
+		more  bool
+		done  bool
+	}{{"stopped", 10, false, false}, {"as many as asked for", 1, true, false}, {"all", 10, true, true}} {
+		r.Cursor, got = before, nil
+		wantEqual(t, test.about+": done", look(test.limit, test.more), test.done)
+		wantEqual(t, test.about+": given", got, []hook.ID{last})
+		wantEqual(t, test.about+": cursor", r.Cursor, last)
+	}
+	wantEqual(t, "done after the last", look(10, true), true)
+	wantEqual(t, "cursor after the last", r.Cursor, last)
+}
+
+// TestReplayOfWhatWasCounted: what is captured while it is counted does not belong to it.
+func TestReplayOfWhatWasCounted(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	counted, later := capture(t, s, u.ID, 10), capture(t, s, u.ID, 10)
+	for upTo, want := range map[hook.ID]hook.ID{counted: counted, 0: later} {
+		r := hook.Replay{SubscriptionID: sub.ID, UpTo: upTo}
+		must(t, s.CreateReplay(t.Context(), hook.System, &r))
+		stored, err := s.Replay(t.Context(), hook.System, r.ID)
+		must(t, err)
+		wantEqual(t, "the newest of it", stored.UpTo, want)
+	}
+}
