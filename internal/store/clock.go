@@ -34,9 +34,31 @@ func noticeable(by time.Duration) time.Duration {
 	return by
 }
 
-// aheadOf returns by how much the newest request or delivery is ahead of now: the time of day was set back while nobody served.
-func (s *Store) aheadOf(now time.Time) time.Duration {
-	return noticeable(max(s.writer.ids.Last(), s.writer.deliveryIDs.Last()).Time().Sub(now))
+// newestTimes reads when the newest request and the newest delivery were made, by the clock that there was. Those from before the
+// clock was last followed say nothing about it any more.
+const newestTimes = `SELECT at FROM (SELECT last_request_id, last_request_at AS at FROM capture_url_stats ORDER BY last_request_id DESC LIMIT 1) r
+		WHERE last_request_id > (SELECT value FROM meta WHERE key = 'followed_request_id')
+	UNION ALL
+	SELECT at FROM (SELECT id, created_at AS at FROM deliveries ORDER BY id DESC LIMIT 1) d
+		WHERE id > (SELECT value FROM meta WHERE key = 'followed_delivery_id')`
+
+// aheadOf returns by how much the newest request or delivery is ahead of now: the time of day was set back while nobody served. Ids
+// do not tell: they stay ahead, and each start would find the same again.
+func (s *Store) aheadOf(ctx context.Context, now time.Time) (ahead time.Duration, err error) {
+	newest, err := queryAll(ctx, s.read, func(row scanner) (at int64, err error) { return at, row.Scan(&at) }, newestTimes)
+	for _, at := range newest {
+		ahead = max(ahead, noticeable(fromMicros(at).Sub(now)))
+	}
+	return ahead, err
+}
+
+// followClockAtStart follows a clock that was set back since the last stop, once.
+func (s *Store) followClockAtStart(ctx context.Context) error {
+	by, err := s.aheadOf(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	return s.followClock(ctx, by)
 }
 
 // followClock moves what is due in the future after the time of day was set back: otherwise deliveries that were about to be sent
@@ -60,9 +82,24 @@ func (s *Store) followClock(ctx context.Context, by time.Duration) error {
 			return err
 		}
 	}
+	if err := s.noteFollowed(ctx); err != nil {
+		return err
+	}
 	queues, err := s.Queues(ctx)
 	s.tellQueue(queues...)
 	return err
+}
+
+// noteFollowed notes that what there is by now has been moved.
+func (s *Store) noteFollowed(ctx context.Context) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		for key, id := range map[string]hook.ID{"followed_request_id": s.writer.ids.Last(), "followed_delivery_id": s.writer.deliveryIDs.Last()} {
+			if _, err := tx.ExecContext(ctx, "UPDATE meta SET value = $2 WHERE key = $1", key, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // moveDue makes deliveries of one subscription and state that are due in the future due earlier.

@@ -50,6 +50,56 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
+// TestClockIsFollowedOnce: ids stay ahead for as long as the clock was, and no later start may make what waits due for that. What a
+// clock that was wrong once more has put off is moved once more.
+func TestClockIsFollowedOnce(t *testing.T) {
+	path, key := newPath(t), seal.NewKey()
+	var u hook.CaptureURL
+	var sub hook.Subscription
+	at := func(offset time.Duration, f func(t *testing.T, s *store.Store)) {
+		synctest.Test(t, func(t *testing.T) {
+			toTheYear(2026)
+			time.Sleep(offset)
+			f(t, storetest.Open(t, store.Options{Path: path, Key: key}))
+		})
+	}
+	putOff := func(t *testing.T, s *store.Store) {
+		t.Helper()
+		later := hook.Next{State: hook.Waiting, At: time.Now().Add(10 * time.Hour)}
+		must(t, errOf(s.Record(t.Context(), store.Turn{Results: []store.Result{result(claim(t, s, sub.ID)[0], 500, later)}})))
+	}
+	start := func(t *testing.T, s *store.Store) time.Duration {
+		t.Helper()
+		var waits time.Duration
+		inBackground(t, s)
+		synctest.Wait()
+		if _, next := due(t, s, store.Queue{ID: sub.ID}); !next.IsZero() {
+			waits = time.Until(next)
+		}
+		return waits
+	}
+	at(365*24*time.Hour, func(t *testing.T, s *store.Store) {
+		u = storetest.CaptureURL(t, s)
+		sub = storetest.Subscription(t, s, u.ID)
+		route(t, s, u.ID, sub.ID)
+	})
+	at(time.Hour, func(t *testing.T, s *store.Store) {
+		wantEqual(t, "waits after the clock was wrong", start(t, s), 0)
+		putOff(t, s)
+	})
+	at(2*time.Hour, func(t *testing.T, s *store.Store) {
+		wantEqual(t, "waits after the next start", start(t, s), 9*time.Hour)
+	})
+	at(4*time.Hour, func(t *testing.T, s *store.Store) { // too early, while it runs
+		must(t, s.FollowClock(t.Context(), time.Hour))
+		wantEqual(t, "waits after the start that follows", start(t, s), 6*time.Hour)
+	})
+	at(8*time.Hour, func(t *testing.T, s *store.Store) { route(t, s, u.ID, sub.ID) })
+	at(5*time.Hour, func(t *testing.T, s *store.Store) {
+		wantEqual(t, "waits after it was wrong again", start(t, s), 2*time.Hour)
+	})
+}
+
 // TestNoticesTheClock: only a time of day that is behind what the monotonic clock says was set back.
 func TestNoticesTheClock(t *testing.T) {
 	t.Parallel()

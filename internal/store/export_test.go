@@ -83,6 +83,11 @@ func (s *Store) CheckDisk(reserve int64) (changed bool, err error) {
 	return s.disk.check()
 }
 
+// FollowClock does what Run does when it sees that the time of day was set back.
+func (s *Store) FollowClock(ctx context.Context, by time.Duration) error {
+	return s.followClock(ctx, by)
+}
+
 // SetBack is setBack.
 var SetBack = setBack
 

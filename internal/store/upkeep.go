@@ -74,7 +74,7 @@ func (s *Store) tidy(ctx context.Context) {
 	var trimmed hook.ID // subscriptions up to this one have no more rules than are kept
 	trimming := true
 	var seen clock
-	s.warn("following the clock", s.followClock(ctx, s.aheadOf(time.Now())))
+	s.warn("following the clock", s.followClockAtStart(ctx))
 	for ctx.Err() == nil {
 		s.warn("following the clock", s.followClock(ctx, seen.wentBack(time.Now())))
 		s.warn("cancelling deliveries", s.settle(ctx))
