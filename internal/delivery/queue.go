@@ -42,6 +42,7 @@ type queue struct {
 	ramp    int           // attempts at a time while the target comes back; 0 = as many as the subscription says
 
 	look    bool           // the store may have more
+	late    int            // turns in a row that had no room for what it asks
 	dry     bool           // the target is down and there was nothing to probe it with
 	next    time.Time      // when it will have; zero = nothing is known
 	batch   int            // how many are claimed at a time
@@ -396,6 +397,7 @@ func (q *queue) settle() {
 
 // looked takes over what the store said.
 func (q *queue) looked(w *want) {
+	q.late = 0
 	switch {
 	case w.failed:
 		q.unread, q.look = time.Now().Add(reread), true

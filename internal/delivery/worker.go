@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +21,7 @@ const (
 	lookEvery  = time.Minute            // how often every queue is looked at, whatever was told
 	retryStore = 500 * time.Millisecond // when the store failed
 	giveWay    = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
+	turnClaims = hook.MaxSending        // claims after which a turn asks no further queue: captures wait for what it writes
 )
 
 // Options are the parts of a Worker.
@@ -147,7 +150,12 @@ func (w *Worker) wakeAll(ctx context.Context) {
 func (w *Worker) turn(ctx context.Context) (next time.Time) {
 	results, release, wants := w.gather(ctx)
 	t := store.Turn{Results: results, Release: release}
-	for _, want := range wants {
+	for i, want := range wants {
+		if len(t.Claims) >= turnClaims {
+			w.leaveOut(wants[i:])
+			wants = wants[:i]
+			break
+		}
 		if err := want.read(ctx, w.Store); err != nil {
 			w.Log.Warn("reading a queue failed", "queue", want.queue.text(), "error", err)
 			want.failed = true
@@ -192,7 +200,7 @@ func interruptions(claims []store.Claim) (results []store.Result) {
 	return results
 }
 
-// gather takes what is to be written, and says of which queues more is to be claimed.
+// gather takes what is to be written, and says of which queues more is to be claimed, those first that were left out the longest.
 func (w *Worker) gather(ctx context.Context) (results []store.Result, release []store.Claim, wants []*want) {
 	now := time.Now()
 	w.mu.Lock()
@@ -216,9 +224,20 @@ func (w *Worker) gather(ctx context.Context) (results []store.Result, release []
 			delete(w.queues, id)
 		}
 	}
+	slices.SortFunc(wants, func(a, b *want) int { return cmp.Compare(b.queue.late, a.queue.late) })
 	results, release = w.results, w.release
 	w.results, w.release = nil, nil
 	return results, release, wants
+}
+
+// leaveOut keeps for the next turn what there was no room for in this one.
+func (w *Worker) leaveOut(wants []*want) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, want := range wants {
+		want.queue.look = true
+		want.queue.late++
+	}
 }
 
 // putBack keeps for the next turn what could not be stored.

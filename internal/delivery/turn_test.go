@@ -1,0 +1,67 @@
+package delivery
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/store"
+	"github.com/hookkeeper/hookkeeper/internal/storetest"
+)
+
+// TestTurnIsBounded: after a start with many long queues, no turn claims of all of them, because captures wait for what it writes.
+// Queues that it had no room for come first in the next one.
+func TestTurnIsBounded(t *testing.T) {
+	t.Parallel()
+	const queues = turnClaims/maxClaimed + 4
+	st := storetest.Open(t, store.Options{})
+	url := storetest.CaptureURL(t, st)
+	var ids []hook.ID
+	for range queues {
+		sub := storetest.Subscription(t, st, url.ID, func(sub *hook.Subscription) { sub.Concurrency = maxClaimed })
+		ids = append(ids, sub.ID)
+	}
+	for range maxClaimed {
+		if err := st.Capture(storetest.Routed(url.ID, 1, ids...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := New(Options{Store: st, Log: slog.New(slog.DiscardHandler)})
+	w.stopping = true // nothing is sent
+	w.Notify(ids)
+	count := func() (claimed, served int) {
+		for _, q := range w.queues {
+			if claimed += len(q.claimed); len(q.claimed) > 0 {
+				served++
+			}
+		}
+		return claimed, served
+	}
+	if next := w.turn(t.Context()); next.IsZero() {
+		t.Error("no other turn follows")
+	}
+	if claimed, served := count(); claimed != turnClaims || served != queues-4 {
+		t.Errorf("one turn claims %d of %d queues", claimed, served)
+	}
+	left := map[hook.ID]bool{}
+	for id, q := range w.queues {
+		left[id] = len(q.claimed) == 0
+		clear(q.claimed) // as if all were done
+		q.ready, q.look = nil, true
+	}
+	_, _, wants := w.gather(t.Context())
+	for i, want := range wants {
+		if first := i < 4; left[want.queue.id] != first {
+			t.Errorf("number %d of the next turn: left out before is %t", i, !first)
+		}
+	}
+	if w.putBack(nil, nil, wants); len(wants) != queues {
+		t.Errorf("%d queues want more", len(wants))
+	}
+	w.turn(t.Context())
+	for id, q := range w.queues {
+		if left[id] && (len(q.claimed) == 0 || q.late != 0) {
+			t.Errorf("a queue that was left out has %d claims, and was left out %d times", len(q.claimed), q.late)
+		}
+	}
+}
