@@ -12,6 +12,7 @@ export function startURLs() {
   const title = document.title;
   const waiting = new Map(); // id → its newest line
   let changed = new Set(); // ids of what arrived while nobody looked
+  let told = new Set(); // ids that frames told of since the list was last asked for
   let drawing = 0;
 
   const draw = () => {
@@ -41,17 +42,27 @@ export function startURLs() {
     drawing ||= document.hidden ? setTimeout(draw, 1000) : requestAnimationFrame(draw);
   };
 
-  // What happened before the socket was open was told to nobody.
+  // What happened before the socket was open was told to nobody. What was told since the list was asked for may be newer than
+  // that list, and stays as it was told.
   const readAgain = async () => {
+    const meanwhile = new Set();
+    told = meanwhile;
     try {
       const page = await fetchFragment(location.href, "list");
+      if (told !== meanwhile) {
+        return; // it was asked for again
+      }
       const lines = [...page.getElementById("urls").children];
       const there = new Set(lines.map((line) => line.dataset.id));
-      for (const line of [...list.children].filter((line) => !there.has(line.dataset.id))) {
-        line.remove();
+      for (const line of [...list.children]) {
+        if (!there.has(line.dataset.id) && !told.has(line.dataset.id)) {
+          line.remove();
+        }
       }
       for (const line of lines.reverse()) {
-        waiting.set(line.dataset.id, line);
+        if (!told.has(line.dataset.id)) {
+          waiting.set(line.dataset.id, line);
+        }
       }
       schedule();
     } catch (error) {
@@ -76,12 +87,14 @@ export function startURLs() {
         return;
       }
       for (const { id, html } of frame.items ?? []) {
+        told.add(id);
         waiting.set(id, parse(html).firstElementChild);
         if (document.hidden) {
           changed.add(id);
         }
       }
       for (const id of frame.removed ?? []) {
+        told.add(id);
         waiting.delete(id);
         list.querySelector(`[data-id="${CSS.escape(id)}"]`)?.remove();
       }
