@@ -56,3 +56,52 @@ func TestHomeWhileItIsRead(t *testing.T) {
 		t.Errorf("the lines are %s, want %s", got, want)
 	}
 }
+
+// TestCountWhileItIsRead: a request that is deleted while the list is fetched is not counted again.
+func TestCountWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 3)
+	p := inspect(t, s, u)
+	p.until(`document.getElementById("count").textContent === "3"`)
+	p.holdAnswers()
+	s.api(http.MethodPatch, "/api/v1/capture-urls/"+u.ID, map[string]any{"name": "invoices"}, http.StatusOK, nil)
+	p.until("heldAnswers() === 1")
+	s.api(http.MethodDelete, "/api/v1/requests/"+ids[1], nil, http.StatusNoContent, nil)
+	p.until(`document.getElementById("count").textContent === "2"`)
+	p.run("letAnswers()")
+	p.until(`document.querySelector("h1").textContent === "invoices"`) // what was fetched is there
+	p.wantCount("2")
+	p.wantRows([]string{ids[2], ids[0]})
+}
+
+// wantCount compares both numbers of requests that the inspector shows.
+func (p *tab) wantCount(n string) {
+	p.t.Helper()
+	if got := eval[string](p, `document.getElementById("count").textContent`); got != n {
+		p.t.Errorf("the list counts %s, want %s", got, n)
+	}
+	if got := p.text("#kept"); !strings.HasPrefix(got, n+" kept") {
+		p.t.Errorf("the address bar says %q, want %s", got, n)
+	}
+}
+
+// TestRemovedWhileListIsRead: a row that is deleted while another page of the list is fetched does not come back with it.
+func TestRemovedWhileListIsRead(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 3)
+	p := inspect(t, s, u)
+	p.holdAnswers()
+	p.press("n")
+	p.until("heldAnswers() === 1")
+	s.api(http.MethodDelete, "/api/v1/requests/"+ids[1], nil, http.StatusNoContent, nil)
+	p.until(`document.getElementById("count").textContent === "2"`)
+	p.run(`document.getElementById("rows").dataset.old = ""`)
+	p.run("letAnswers()")
+	p.until(`!("old" in document.getElementById("rows").dataset)`)
+	p.wantRows([]string{ids[2], ids[0]})
+	p.wantCount("2")
+}

@@ -86,11 +86,11 @@ class Inspector {
         this.#onRows(frame);
         break;
       case "removed":
-        this.#list.remove((id) => frame.ids.includes(id));
+        this.#list.remove((id) => frame.ids.includes(id), frame.kept);
         this.#list.showKept(frame.kept, this.#waiting);
         break;
       case "pruned":
-        this.#list.remove((id) => id <= frame.up_to);
+        this.#list.remove((id) => id <= frame.up_to, frame.kept);
         this.#list.showKept(frame.kept, this.#waiting);
         break;
       case "reset":
@@ -139,14 +139,15 @@ class Inspector {
   async #reload() {
     this.#deliveries.refresh();
     const upTo = this.#latest;
-    this.#list.reading();
+    const reading = this.#list.reading();
     try {
       const page = await fetchFragment(this.#path, "list");
       this.#showAddress(page.getElementById("address"));
       this.#list.compare(page, upTo);
-      if (upTo === this.#latest) {
-        this.#list.showKept(Number(page.getElementById("scroller").dataset.kept), this.#waiting);
-      }
+      const isCurrent = upTo === this.#latest && this.#list.isCurrent(reading);
+      // A frame that came meanwhile may be newer than the page, and the address bar has just got the number of the page.
+      const kept = isCurrent ? Number(page.getElementById("scroller").dataset.kept) : this.#list.kept;
+      this.#list.showKept(kept, this.#waiting);
     } catch (error) {
       this.#leave(error);
     }

@@ -16,7 +16,7 @@ export class RequestList {
   #filling = false;
   #waiting = 0;
   #marks = new Map(); // id → what its deliveries have come to, of rows that are not drawn yet
-  #told = new Set(); // ids of marks that were told since a page was last asked for
+  #reading = newReading(); // what was told since a page was last asked for to compare with
   #loading = null; // the page of the list that is being fetched; frames wait until it is there
   #onDrawn;
 
@@ -75,7 +75,7 @@ export class RequestList {
   mark(marks) {
     for (const [id, html] of Object.entries(marks)) {
       this.#marks.set(id, html);
-      this.#told.add(id);
+      this.#reading.told.add(id);
     }
     if (this.#frames.length === 0 && !this.#loading) {
       this.#drawMarks();
@@ -153,8 +153,15 @@ export class RequestList {
     }
   }
 
-  /** Removes the rows for which gone returns true. */
-  remove(gone) {
+  /** Removes the rows for which gone returns true: the server told that they are gone, and that kept are left. */
+  remove(gone, kept) {
+    this.#reading.removed = true;
+    this.#loading?.gone.push(gone);
+    this.#drop(gone);
+    this.kept = kept;
+  }
+
+  #drop(gone) {
     this.flush();
     for (const row of this.rows.querySelectorAll("[data-id]")) {
       if (gone(row.dataset.id)) {
@@ -206,7 +213,7 @@ export class RequestList {
    */
   async show(query = "") {
     this.flush();
-    const loading = { isNewest: query === "" };
+    const loading = { isNewest: query === "", gone: [] };
     this.#loading = loading;
     let page;
     try {
@@ -222,9 +229,11 @@ export class RequestList {
     for (const id of ["scroller", "count", "kept", "seen", "clear"]) {
       document.getElementById(id).replaceWith(page.getElementById(id));
     }
+    const told = this.kept;
     this.kept = Number(this.scroller.dataset.kept);
     this.#waiting = 0;
     this.#addMeanwhile(loading.isNewest ? this.#frames.splice(0) : []);
+    this.#removeMeanwhile(loading.gone, told);
     this.#showRest();
     this.#onDrawn();
     return Number(this.scroller.dataset.received);
@@ -246,9 +255,23 @@ export class RequestList {
     }
   }
 
-  /** Begins to fetch the newest requests: marks that are told from now on are newer than those on that page. */
+  // Takes away what went while the list was fetched: the page may have been made before it.
+  #removeMeanwhile(gone, kept) {
+    if (gone.length > 0) {
+      this.#drop((id) => gone.some((went) => went(id)));
+      this.showKept(kept, 0);
+    }
+  }
+
+  /** Begins to fetch the newest requests: what is told from now on is newer than that page. Returns what isCurrent asks for. */
   reading() {
-    this.#told.clear();
+    this.#reading = newReading();
+    return this.#reading;
+  }
+
+  /** Whether no removal was told since reading() began, so that a page fetched since then counts the requests right. */
+  isCurrent(reading) {
+    return reading === this.#reading && !reading.removed;
   }
 
   /**
@@ -260,15 +283,15 @@ export class RequestList {
     for (const row of page.querySelectorAll("#rows > [data-id]")) {
       const mark = row.querySelector(".outcome");
       const old = this.row(row.dataset.id)?.querySelector(".outcome");
-      if (old && !this.#told.has(row.dataset.id) && !old.isEqualNode(mark)) {
+      if (old && !this.#reading.told.has(row.dataset.id) && !old.isEqualNode(mark)) {
         old.replaceWith(mark);
       }
     }
     const end = page.getElementById("foot").hidden ? "" : [...there].at(-1);
-    this.remove((id) => id <= upTo && id >= end && !there.has(id));
+    this.#drop((id) => id <= upTo && id >= end && !there.has(id));
     const known = [...this.rows.querySelectorAll("[data-id]")].map((row) => row.dataset.id).filter((id) => id <= upTo);
     const gone = new Set(known.slice(Number(page.getElementById("scroller").dataset.kept)));
-    this.remove((id) => gone.has(id));
+    this.#drop((id) => gone.has(id));
   }
 
   /** Fetches the rows that a gap stands for, a page of them at a time. */
@@ -318,6 +341,11 @@ export class RequestList {
     }
     return n;
   }
+}
+
+// told has the ids of marks, removed says whether rows went.
+function newReading() {
+  return { told: new Set(), removed: false };
 }
 
 function gap(leftOut) {
