@@ -1,7 +1,7 @@
 // Copying: data-copy has the text itself, data-copy-from an address to fetch it from, data-copy-tab a tab of the
 // request whose text it is.
 
-import { fetchFragment, Moved } from "./fragment.js";
+import { ask, fetchFragment, Moved } from "./fragment.js";
 import { say } from "./say.js";
 
 /** Makes every copy button of the page work, those that come later too. */
@@ -23,7 +23,7 @@ export async function copyFor(button) {
     say(button, "Copied");
   } catch (error) {
     if (error instanceof Moved) {
-      location.assign(error.url);
+      location.reload(); // the page says what has become of it
       return;
     }
     say(button, "Not copied");
@@ -39,10 +39,7 @@ async function textFor(button) {
     const tab = await fetchFragment(button.href, "detail");
     return tab.querySelector("[data-text]").textContent;
   }
-  const response = await fetch(copyFrom, { redirect: "manual" });
-  if (!response.ok) {
-    throw new Moved(location.href);
-  }
+  const response = await ask(copyFrom);
   return response.text();
 }
 

@@ -1,6 +1,7 @@
 // The right side: one request, opened without leaving the page.
 
-import { fetchFragment, Moved } from "./fragment.js";
+import { untilAnswered } from "./again.js";
+import { fetchFragment, leave } from "./fragment.js";
 
 /** What stands on the right side of the inspector. */
 export class Detail {
@@ -47,15 +48,15 @@ export class Detail {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
+    const { signal } = loading;
     try {
-      const fragment = await fetchFragment(href, "detail", loading.signal);
-      if (loading !== this.#loading) {
-        return;
+      const fragment = await untilAnswered(() => fetchFragment(href, "detail", signal), { signal });
+      if (loading === this.#loading) {
+        this.#show(fragment, href, keep);
       }
-      this.#show(fragment, href, keep);
     } catch (error) {
-      if (error instanceof Moved) {
-        location.assign(error.url);
+      if (!signal.aborted) {
+        leave(error);
       }
     }
   }

@@ -1,14 +1,16 @@
 // The page of one capture URL: what arrives, what is open, and what the reader has seen.
 
+import { Reading, untilAnswered } from "./again.js";
 import { copyFor } from "./copy.js";
 import { Detail } from "./detail.js";
-import { fetchFragment, Moved, post } from "./fragment.js";
+import { fetchFragment, leave, post } from "./fragment.js";
 import { startKeys } from "./keys.js";
 import { RequestList } from "./list.js";
 import { Regions } from "./regions.js";
 import { announce } from "./say.js";
 import { Selection } from "./select.js";
-import { showState, showTrouble, Socket } from "./socket.js";
+import { Socket } from "./socket.js";
+import { showState, showTrouble } from "./state.js";
 
 const seenAfter = 10_000; // milliseconds that new rows stand before a reader's eyes before they count as seen
 const keyPause = 60; // milliseconds: a key that is held down opens only where it stops
@@ -28,6 +30,7 @@ class Inspector {
   #detail;
   #deliveries; // those of the request that is open
   #selection;
+  #reading = new Reading(() => this.#readAgain());
   #socket;
   #state = "reconnecting";
   #name;
@@ -136,21 +139,21 @@ class Inspector {
   }
 
   // The capture URL was changed, or the socket has just been opened: what was deleted or delivered before was told to nobody.
-  async #reload() {
+  #reload() {
     this.#deliveries.refresh();
+    this.#reading.run();
+  }
+
+  async #readAgain() {
     const upTo = this.#latest;
-    const reading = this.#list.reading();
-    try {
-      const page = await fetchFragment(this.#path, "list");
-      this.#showAddress(page.getElementById("address"));
-      this.#list.compare(page, upTo);
-      const isCurrent = upTo === this.#latest && this.#list.isCurrent(reading);
-      // A frame that came meanwhile may be newer than the page, and the address bar has just got the number of the page.
-      const kept = isCurrent ? Number(page.getElementById("scroller").dataset.kept) : this.#list.kept;
-      this.#list.showKept(kept, this.#waiting);
-    } catch (error) {
-      this.#leave(error);
-    }
+    this.#list.reading();
+    const page = await fetchFragment(this.#path, "list");
+    this.#showAddress(page.getElementById("address"));
+    this.#list.compare(page, upTo);
+    const isCurrent = upTo === this.#latest && !this.#list.hasLost;
+    // A frame that came meanwhile may be newer than the page, and the address bar has just got the number of the page.
+    const kept = isCurrent ? Number(page.getElementById("scroller").dataset.kept) : this.#list.kept;
+    this.#list.showKept(kept, this.#waiting);
   }
 
   #showAddress(address) {
@@ -247,7 +250,7 @@ class Inspector {
       this.#showNews();
       this.#waitForSeen();
     } catch (error) {
-      this.#leave(error);
+      leave(error);
     }
   }
 
@@ -339,7 +342,7 @@ class Inspector {
 
   #actionOf(target) {
     if (target.closest(".gap")) {
-      return () => this.#list.fill(target.closest(".gap")).catch((error) => this.#leave(error));
+      return () => untilAnswered(() => this.#list.fill(target.closest(".gap"))).catch(leave);
     }
     if (target.closest(".request-row") || target.matches(".tabs-line a, [data-tab], [data-open]")) {
       return () => this.#openLink(target);
@@ -486,14 +489,6 @@ class Inspector {
     if (button) {
       copyFor(button);
     }
-  }
-
-  #leave(error) {
-    if (error instanceof Moved) {
-      location.assign(error.url);
-      return;
-    }
-    throw error;
   }
 }
 

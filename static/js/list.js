@@ -1,5 +1,6 @@
 // The list of requests: rows in the order of their ids, never doubled, and never more than a page can bear.
 
+import { untilAnswered } from "./again.js";
 import { fetchFragment, parse } from "./fragment.js";
 
 const mostRows = 300;
@@ -16,7 +17,8 @@ export class RequestList {
   #filling = false;
   #waiting = 0;
   #marks = new Map(); // id → what its deliveries have come to, of rows that are not drawn yet
-  #reading = newReading(); // what was told since a page was last asked for to compare with
+  #told = new Set(); // ids of marks that were told since a page was last asked for
+  #lost = false; // whether a removal was told since then
   #loading = null; // the page of the list that is being fetched; frames wait until it is there
   #onDrawn;
 
@@ -75,7 +77,7 @@ export class RequestList {
   mark(marks) {
     for (const [id, html] of Object.entries(marks)) {
       this.#marks.set(id, html);
-      this.#reading.told.add(id);
+      this.#told.add(id);
     }
     if (this.#frames.length === 0 && !this.#loading) {
       this.#drawMarks();
@@ -155,7 +157,7 @@ export class RequestList {
 
   /** Removes the rows for which gone returns true: the server told that they are gone, and that kept are left. */
   remove(gone, kept) {
-    this.#reading.removed = true;
+    this.#lost = true;
     this.#loading?.gone.push(gone);
     this.#drop(gone);
     this.kept = kept;
@@ -209,21 +211,15 @@ export class RequestList {
 
   /**
    * Shows another page of the list: query is "", "?before=…" or "?after=…". Returns how many requests had ever been
-   * received by then, undefined when another call was faster. Rejects with a Moved as fetchFragment.
+   * received by then, undefined when another call came after it. Asks until it is answered, and rejects with a Moved.
    */
   async show(query = "") {
     this.flush();
-    const loading = { isNewest: query === "", gone: [] };
+    this.#loading?.controller.abort();
+    const loading = { isNewest: query === "", gone: [], controller: new AbortController() };
     this.#loading = loading;
-    let page;
-    try {
-      page = await fetchFragment(this.#path + query, "list");
-    } finally {
-      if (loading === this.#loading) {
-        this.#loading = null;
-      }
-    }
-    if (this.#loading) {
+    const page = await this.#fetchPage(query, loading);
+    if (!page) {
       return undefined;
     }
     for (const id of ["scroller", "count", "kept", "seen", "clear"]) {
@@ -237,6 +233,24 @@ export class RequestList {
     this.#showRest();
     this.#onDrawn();
     return Number(this.scroller.dataset.received);
+  }
+
+  // Fetches a page of the list, however long it takes; gives nothing when another one is wanted by then.
+  async #fetchPage(query, loading) {
+    const { signal } = loading.controller;
+    try {
+      const page = await untilAnswered(() => fetchFragment(this.#path + query, "list", signal), { signal });
+      return loading === this.#loading ? page : null;
+    } catch (error) {
+      if (signal.aborted) {
+        return null;
+      }
+      throw error;
+    } finally {
+      if (loading === this.#loading) {
+        this.#loading = null;
+      }
+    }
   }
 
   // Adds what came while the list was fetched: the page may have been made before or after it.
@@ -263,15 +277,15 @@ export class RequestList {
     }
   }
 
-  /** Begins to fetch the newest requests: what is told from now on is newer than that page. Returns what isCurrent asks for. */
+  /** Begins to fetch the newest requests: what is told from now on is newer than that page. */
   reading() {
-    this.#reading = newReading();
-    return this.#reading;
+    this.#told.clear();
+    this.#lost = false;
   }
 
-  /** Whether no removal was told since reading() began, so that a page fetched since then counts the requests right. */
-  isCurrent(reading) {
-    return reading === this.#reading && !reading.removed;
+  /** Whether a removal was told since reading() began: a page fetched since then may count what is gone. */
+  get hasLost() {
+    return this.#lost;
   }
 
   /**
@@ -283,7 +297,7 @@ export class RequestList {
     for (const row of page.querySelectorAll("#rows > [data-id]")) {
       const mark = row.querySelector(".outcome");
       const old = this.row(row.dataset.id)?.querySelector(".outcome");
-      if (old && !this.#reading.told.has(row.dataset.id) && !old.isEqualNode(mark)) {
+      if (old && !this.#told.has(row.dataset.id) && !old.isEqualNode(mark)) {
         old.replaceWith(mark);
       }
     }
@@ -294,8 +308,11 @@ export class RequestList {
     this.#drop((id) => gone.has(id));
   }
 
-  /** Fetches the rows that a gap stands for, a page of them at a time. */
+  /** Fetches the rows that a gap stands for, a page of them at a time. Rejects as fetchFragment. */
   async fill(element) {
+    if (!element.isConnected) {
+      return;
+    }
     const above = element.previousElementSibling?.dataset.id;
     const below = element.nextElementSibling?.dataset.id ?? "";
     const page = await fetchFragment(`${this.#path}?before=${above}`, "list");
@@ -341,11 +358,6 @@ export class RequestList {
     }
     return n;
   }
-}
-
-// told has the ids of marks, removed says whether rows went.
-function newReading() {
-  return { told: new Set(), removed: false };
 }
 
 function gap(leftOut) {

@@ -1,21 +1,23 @@
 // Parts of a page that are read again when the deliveries they show have changed.
 
-import { fetchFragment, Moved } from "./fragment.js";
-import { showState, showTrouble, Socket } from "./socket.js";
+import { Reading } from "./again.js";
+import { fetchFragment } from "./fragment.js";
+import { Socket } from "./socket.js";
+import { showState, showTrouble } from "./state.js";
 
 const pause = 1_000; // milliseconds between two readings
 
 /** Keeps the regions of a page current: elements with data-live-region and an id. */
 export class Regions {
   #root;
-  #read;
+  #reading;
   #timer = 0;
   #last = 0;
 
   /** read returns a promise of the nodes that have the regions anew. */
   constructor(root, read) {
     this.#root = root;
-    this.#read = read;
+    this.#reading = new Reading(async () => this.#show(await read()));
     document.addEventListener("visibilitychange", () => document.hidden || this.#timer === -1 && this.#run());
   }
 
@@ -45,20 +47,13 @@ export class Regions {
     return shows("request", Object.keys(marks)) || shows("delivery", deliveries) || shows("subscription", subscriptions);
   }
 
-  async #run() {
+  #run() {
     this.#timer = 0;
     this.#last = Date.now();
-    let fresh;
-    try {
-      fresh = await this.#read();
-    } catch (error) {
-      if (error instanceof Moved) {
-        location.assign(error.url);
-      } else if (error.name !== "AbortError") {
-        throw error;
-      }
-      return;
-    }
+    this.#reading.run();
+  }
+
+  #show(fresh) {
     if (!fresh) {
       return;
     }

@@ -1,5 +1,7 @@
 // The one socket of a page: connected again whenever it is lost, from the last thing that was seen.
 
+import { tryAgain } from "./again.js";
+
 const firstPause = 500; // milliseconds before the first new try; each further one waits twice as long
 const longestPause = 15_000;
 const visibleEvery = 60_000; // how often the server is told that somebody looks: it counts as use of the session
@@ -65,6 +67,7 @@ export class Socket {
     socket.onopen = () => {
       this.#failures = 0;
       this.#onState("live");
+      tryAgain();
       this.#onOpen();
       this.#lastVisible = 0;
       this.#tellVisible();
@@ -150,32 +153,5 @@ export class Socket {
     }
     this.#lastVisible = now;
     this.#socket.send('{"type":"visible"}');
-  }
-}
-
-const words = { live: "Live", reconnecting: "Reconnecting", paused: "Paused", offline: "Offline" };
-
-/** Says the state of the page's socket in the place that the page has for it. */
-export function showState(state, detail = "") {
-  const place = document.getElementById("live");
-  const text = detail ? `${words[state]} · ${detail}` : words[state];
-  if (place.dataset.state !== state || place.textContent !== text) {
-    place.dataset.state = state;
-    place.textContent = text;
-    place.hidden = false;
-  }
-}
-
-/** Shows or removes the message that something is wrong with the server or the page. */
-export function showTrouble(title, message) {
-  const place = document.getElementById("degraded");
-  place.replaceChildren();
-  if (message) {
-    const banner = document.createElement("p");
-    banner.className = "banner trouble";
-    const strong = document.createElement("strong");
-    strong.textContent = title;
-    banner.append(strong, ` ${message}`);
-    place.append(banner);
   }
 }

@@ -1,7 +1,9 @@
 // The list of capture URLs, kept current: a line is replaced when something arrives for it.
 
-import { fetchFragment, Moved, parse } from "./fragment.js";
-import { showState, showTrouble, Socket } from "./socket.js";
+import { Reading } from "./again.js";
+import { fetchFragment, parse } from "./fragment.js";
+import { Socket } from "./socket.js";
+import { showState, showTrouble } from "./state.js";
 
 /** Connects the list of capture URLs, on the page that has it. */
 export function startURLs() {
@@ -44,44 +46,33 @@ export function startURLs() {
 
   // What happened before the socket was open was told to nobody. What was told since the list was asked for may be newer than
   // that list, and stays as it was told.
-  const readAgain = async () => {
-    const meanwhile = new Set();
-    told = meanwhile;
-    try {
-      const page = await fetchFragment(location.href, "list");
-      if (told !== meanwhile) {
-        return; // it was asked for again
+  const reading = new Reading(async () => {
+    told = new Set();
+    const page = await fetchFragment(location.href, "list");
+    const lines = [...page.getElementById("urls").children];
+    const there = new Set(lines.map((line) => line.dataset.id));
+    for (const line of [...list.children]) {
+      if (!there.has(line.dataset.id) && !told.has(line.dataset.id)) {
+        line.remove();
       }
-      const lines = [...page.getElementById("urls").children];
-      const there = new Set(lines.map((line) => line.dataset.id));
-      for (const line of [...list.children]) {
-        if (!there.has(line.dataset.id) && !told.has(line.dataset.id)) {
-          line.remove();
-        }
-      }
-      for (const line of lines.reverse()) {
-        if (!told.has(line.dataset.id)) {
-          waiting.set(line.dataset.id, line);
-        }
-      }
-      schedule();
-    } catch (error) {
-      if (!(error instanceof Moved)) {
-        throw error;
-      }
-      location.assign(error.url);
     }
-  };
+    for (const line of lines.reverse()) {
+      if (!told.has(line.dataset.id)) {
+        waiting.set(line.dataset.id, line);
+      }
+    }
+    schedule();
+  });
 
   new Socket(document.getElementById("live").dataset.socket, {
     onState: showState,
-    onOpen: readAgain,
+    onOpen: () => reading.run(),
     onFrame: (frame) => {
       if (frame.type === "degraded") {
         showTrouble("Degraded", frame.message);
       }
       if (frame.type === "reset") {
-        location.reload(); // too much has happened to be told
+        reading.run(); // too much has happened to be told
       }
       if (frame.type !== "urls") {
         return;

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+)
+
+// failAnswers makes what the page fetches from now on come to nothing: status 0 is no answer at all. askedAt in the page has the
+// times of the tries; letAnswers() ends it.
+func (p *tab) failAnswers(status int, headers map[string]string) {
+	p.t.Helper()
+	p.run(`(() => {
+		const real = window.fetch;
+		window.askedAt = [];
+		window.letAnswers = () => { window.fetch = real; };
+		window.fetch = async () => {
+			askedAt.push(performance.now());
+			if (` + js(status) + ` === 0) {
+				throw new TypeError("Failed to fetch");
+			}
+			return new Response("busy", { status: ` + js(status) + `, headers: ` + js(headers) + ` ?? {} });
+		};
+		window.sameDocument = true;
+	})()`)
+}
+
+// TestPagesOutliveFailures: a server that has too much to do, or is gone for a moment, costs no page: it stands, says that it
+// is not up to date, and asks again, later each time and not before it may.
+func TestPagesOutliveFailures(t *testing.T) {
+	s := start(t, allowLoopback)
+	u := s.newURL(nil)
+	sub := s.subscribe(u, "http://127.0.0.1:1/", nil)
+	type failure struct {
+		status  int
+		headers map[string]string
+	}
+	busy := failure{http.StatusServiceUnavailable, map[string]string{"Retry-After": "2"}}
+	p := open(t, s).login()
+	p.excuseLostServer()
+	for _, page := range []struct {
+		path, change, shown string
+		failures            []failure
+	}{
+		{"/", "/api/v1/capture-urls/" + u.ID, `document.querySelector(".url .to").textContent`, []failure{
+			{0, nil}, {http.StatusInternalServerError, nil}, {http.StatusTooManyRequests, busy.headers}, busy,
+		}},
+		{"/urls/" + u.ID, "/api/v1/capture-urls/" + u.ID, `document.querySelector("h1").textContent`, []failure{busy}},
+		{"/urls/" + u.ID + "/subscriptions", "/api/v1/subscriptions/" + sub, `document.querySelector(".url .to").textContent`, []failure{busy}},
+	} {
+		for _, f := range page.failures {
+			name := fmt.Sprintf("%s %d", page.path, f.status)
+			t.Run(name, func(t *testing.T) {
+				p.t = t
+				p.visit(page.path)
+				p.wantState("Live")
+				p.offline(true)
+				p.wantState("Offline")
+				s.api(http.MethodPatch, page.change, map[string]any{"name": name}, http.StatusOK, nil)
+				p.failAnswers(f.status, f.headers)
+				p.offline(false)
+				p.until(`askedAt.length >= 2`)
+				p.wantState("Not up to date")
+				if pause := eval[float64](p, "askedAt[1] - askedAt[0]"); f.headers != nil && pause < 1990 {
+					t.Errorf("the server wants 2 s, and was asked again after %v ms", pause)
+				}
+				p.run("letAnswers()")
+				p.until(page.shown + ` === ` + js(name))
+				p.wantState("Live")
+				if !eval[bool](p, "window.sameDocument === true") {
+					t.Error("the page was loaded again")
+				}
+			})
+			p.t = t
+		}
+	}
+}
+
+// TestListOutlivesFailures: the list that a reader asks for comes when the server can give it; what arrives meanwhile is in it.
+func TestListOutlivesFailures(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 60)
+	p := inspect(t, s, u)
+	p.failAnswers(http.StatusServiceUnavailable, nil)
+	p.click("#foot a")
+	p.wantState("Not up to date")
+	p.press("n") // instead of it
+	ids = append(ids, s.captureMany(u, 2)...)
+	p.until(`document.getElementById("count").textContent === "62"`)
+	p.run("letAnswers()")
+	p.wantState("Live")
+	p.wantNewest(ids)
+	if !eval[bool](p, "window.sameDocument === true") {
+		t.Error("the page was loaded again")
+	}
+}
+
+// TestPagesLeaveForGood: what is gone, and a login that has ended, are shown by the browser itself.
+func TestPagesLeaveForGood(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	p := open(t, s).login()
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone} {
+		p.watch(u)
+		p.failAnswers(status, nil)
+		p.press("n")
+		p.until(`window.sameDocument === undefined`)
+	}
+}
