@@ -90,7 +90,7 @@ func TestShowRequest(t *testing.T) {
 	oldest, newest := requests[0], requests[len(requests)-1]
 	for _, r := range []*hook.Request{oldest, newest} {
 		d := b.get(requestPath(u.ID, r.ID)).parse(t)
-		if got := d.One("article.request").Attr("data-id"); got != r.ID.Text(hook.RequestPrefix) {
+		if got := d.One("#detail article.request").Attr("data-id"); got != r.ID.Text(hook.RequestPrefix) {
 			t.Errorf("open is %s", got)
 		}
 		if got := d.One("#rows [aria-current=true]").Attr("href"); got != requestPath(u.ID, r.ID) {

@@ -110,3 +110,63 @@ func TestPagesLeaveForGood(t *testing.T) {
 		p.until(`window.sameDocument === undefined`)
 	}
 }
+
+// TestRequestOutlivesFailures: a request that cannot be loaded, because the server is gone, says so in its place. The list stays,
+// and the request comes by itself when the server is back.
+func TestRequestOutlivesFailures(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	ids := newestFirst(s.captureMany(u, 3))
+	p := inspect(t, s, u)
+	p.excuseLostServer()
+	p.run("window.sameDocument = true")
+	s.kill()
+	p.wantState("Reconnecting")
+	const says = `document.querySelector("#detail .not-loaded")?.innerText.includes("could not be loaded")`
+	p.press("j")
+	p.until(says)
+	p.wantOpen(ids[0])
+	p.press("j")
+	p.wantOpen(ids[1])
+	p.click(`[data-id="` + ids[2] + `"] a`)
+	p.wantOpen(ids[2])
+	p.until(says)
+	p.wantRows(ids)
+	p.click(`.not-loaded button`)
+	p.until(`document.getElementById("said").textContent === "Not loaded"`)
+	s.restart()
+	p.until(`document.getElementById("request-heading") !== null && document.querySelector(".not-loaded") === null`)
+	p.wantOpen(ids[2])
+	p.until(`document.activeElement.id === "request-heading" && location.pathname.endsWith(` + js(ids[2]) + `)`)
+
+	// A tab of the open request that does not come leaves what is there.
+	p.wantState("Live")
+	p.failAnswers(http.StatusServiceUnavailable, nil)
+	p.click(`.tabs-line [data-tab="hex"]`)
+	p.until(says)
+	p.until(`document.getElementById("request-heading") !== null`)
+	p.run("letAnswers()")
+	p.click(`.not-loaded button`)
+	p.until(`document.querySelector("article.request").dataset.tab === "hex" && document.querySelector(".not-loaded") === null`)
+	if !eval[bool](p, "window.sameDocument === true") {
+		t.Error("the page was loaded again")
+	}
+}
+
+// TestCloseWithoutServer: a page that came with a request open can close it, whether or not the server is there.
+func TestCloseWithoutServer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	ids := newestFirst(s.captureMany(u, 3))
+	p := open(t, s).login()
+	p.excuseLostServer()
+	p.visit("/urls/" + u.ID + "/requests/" + ids[1])
+	p.wantState("Live")
+	s.kill()
+	p.wantState("Reconnecting")
+	p.press(keyEscape)
+	p.wantOpen("")
+	p.wantRows(ids)
+	p.until(`document.getElementById("welcome").innerText.includes("No request is open") && location.pathname === ` + js("/urls/"+u.ID))
+}

@@ -2,6 +2,7 @@
 
 import { untilAnswered } from "./again.js";
 import { fetchFragment, leave } from "./fragment.js";
+import { announce } from "./say.js";
 
 /** What stands on the right side of the inspector. */
 export class Detail {
@@ -15,7 +16,7 @@ export class Detail {
   constructor(main, onChange) {
     this.#main = main;
     this.#onChange = onChange;
-    this.#welcome = document.getElementById("welcome");
+    this.#welcome = document.getElementById("welcome") ?? document.getElementById("closed")?.content.firstElementChild;
     this.#showTab();
   }
 
@@ -43,14 +44,20 @@ export class Detail {
     return this.open(`${this.path}/requests/${id}${this.tabQuery}`);
   }
 
-  /** Opens the address of a request. keep leaves the browser's history alone; a newer call ends an older one. */
+  /**
+   * Opens the address of a request, as soon as the server gives it: until then the place says what is the matter. keep leaves the
+   * browser's history alone; a newer call ends an older one.
+   */
   async open(href, { keep = false } = {}) {
     this.#loading?.abort();
     const loading = new AbortController();
     this.#loading = loading;
     const { signal } = loading;
     try {
-      const fragment = await untilAnswered(() => fetchFragment(href, "detail", signal), { signal });
+      const fragment = await untilAnswered(() => fetchFragment(href, "detail", signal), {
+        signal,
+        onFailure: () => this.#showFailure(href, keep),
+      });
       if (loading === this.#loading) {
         this.#show(fragment, href, keep);
       }
@@ -61,9 +68,38 @@ export class Detail {
     }
   }
 
+  // Says that a request could not be loaded: on top of the tab that was left when it is the one that is open, else in its place.
+  #showFailure(href, keep) {
+    const before = this.#place.querySelector(".not-loaded");
+    if (before?.dataset.href === href) {
+      announce("Not loaded");
+      return;
+    }
+    before?.remove();
+    const id = href.match(/\/requests\/(req_\w+)/)?.[1] ?? "";
+    const article = document.getElementById("not-loaded").content.firstElementChild.cloneNode(true);
+    const notice = article.querySelector(".not-loaded");
+    notice.dataset.href = href;
+    notice.querySelector("button").addEventListener("click", () => this.open(href, { keep }));
+    if (id === this.id) {
+      this.article.querySelector(".tabs-line")?.after(notice);
+      return;
+    }
+    article.dataset.id = id;
+    article.dataset.tab = new URL(href, location.href).searchParams.get("tab") ?? "request";
+    this.#place.replaceChildren(article);
+    this.#main.toggleAttribute("data-open", true);
+    this.#place.scrollTop = 0;
+    this.#onChange(id);
+    if (this.#isAlone()) {
+      this.focus();
+    }
+  }
+
   #show(fragment, href, keep) {
     const sameRequest = fragment.querySelector("article").dataset.id === this.id;
     const tabHadFocus = this.#place.querySelector(".tabs-line")?.contains(document.activeElement);
+    const tryHadFocus = this.#place.querySelector(".not-loaded")?.contains(document.activeElement);
     this.#place.replaceChildren(fragment);
     this.#main.toggleAttribute("data-open", true);
     this.#showTab();
@@ -77,6 +113,8 @@ export class Detail {
     }
     if (tabHadFocus) {
       this.#place.querySelector(".tabs-line [aria-current]").focus();
+    } else if (tryHadFocus) {
+      this.focus();
     } else if (!sameRequest && this.#isAlone()) {
       window.scrollTo(0, 0);
       this.focus();
@@ -98,7 +136,7 @@ export class Detail {
   }
 
   focus() {
-    this.#place.querySelector("#request-heading")?.focus();
+    this.#place.querySelector("#request-heading, .not-loaded button")?.focus();
   }
 
   /** Opens one of the tabs by its number, from 1 on. */
@@ -109,8 +147,8 @@ export class Detail {
   /** Reads the request that is open again, nothing when it is another one by then. */
   async read() {
     const { id } = this;
-    if (!id) {
-      return null;
+    if (!this.#place.querySelector("[data-live-region]")) {
+      return null; // none is open, or it could not be loaded
     }
     const fresh = await fetchFragment(`${this.path}/requests/${id}${this.tabQuery}`, "detail");
     return id === this.id ? fresh : null;
@@ -120,10 +158,6 @@ export class Detail {
   close({ keep = false } = {}) {
     this.#loading?.abort();
     if (!this.#main.hasAttribute("data-open")) {
-      return;
-    }
-    if (!this.#welcome) {
-      location.assign(this.path); // the page came with a request open and has nothing to show instead
       return;
     }
     this.#place.replaceChildren(this.#welcome);

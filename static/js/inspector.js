@@ -216,17 +216,25 @@ class Inspector {
   }
 
   #drawn() {
-    const empty = this.#list.kept === 0 && !this.#list.first;
+    const empty = this.#isEmpty;
     this.#main.toggleAttribute("data-empty", empty);
     document.getElementById("no-rows").hidden = !empty;
     document.getElementById("clear").hidden = empty;
     document.getElementById("select").hidden = empty;
     this.#selection.drawn();
-    for (const part of this.#main.querySelectorAll("[data-when]")) {
-      part.hidden = (part.dataset.when === "empty") !== empty;
-    }
+    this.#showWelcome();
     document.getElementById("seen").hidden = !this.#list.rows.querySelector(".unread");
     this.#markOpen();
+  }
+
+  get #isEmpty() {
+    return this.#list.kept === 0 && !this.#list.first;
+  }
+
+  #showWelcome() {
+    for (const part of this.#main.querySelectorAll("[data-when]")) {
+      part.hidden = (part.dataset.when === "empty") !== this.#isEmpty;
+    }
   }
 
   // Fetches the newest requests and follows them from now on.
@@ -309,6 +317,7 @@ class Inspector {
   #opened(id) {
     this.#moved = id !== "" || this.#isScrolled;
     this.#markOpen();
+    this.#showWelcome();
     this.#setTitle();
     if (!this.#moved && this.#shown < this.#received) {
       this.#showNewest();
