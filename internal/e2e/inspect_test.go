@@ -108,6 +108,20 @@ func TestPermalink(t *testing.T) {
 	p.until(`document.getElementById("detail").innerText.includes("not kept any more")`)
 }
 
+// TestPermalinkIsInView: the row of a request that a page came with is to be seen, however far down the list it is.
+func TestPermalinkIsInView(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 50)
+	p := open(t, s).login()
+	p.visit("/urls/" + u.ID + "/requests/" + ids[3])
+	p.until(`(() => {
+		const row = ` + find(`[data-id="`+ids[3]+`"]`) + `.getBoundingClientRect(), list = document.getElementById("scroller").getBoundingClientRect();
+		return row.top >= list.top && row.bottom <= list.bottom;
+	})()`)
+}
+
 // TestPaging goes through a list of several pages, both ways.
 func TestPaging(t *testing.T) {
 	s := start(t)

@@ -77,6 +77,7 @@ class Inspector {
     addEventListener("popstate", () => this.#onPopState());
     this.#startKeys();
     this.#markOpen();
+    this.#list.row(this.#detail.id)?.scrollIntoView({ block: "center" });
     this.#waitForSeen();
     this.#setTitle();
   }
