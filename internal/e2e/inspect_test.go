@@ -43,7 +43,11 @@ func TestKeyboard(t *testing.T) {
 	for n, name := range []string{"request", "headers", "raw", "hex", "curl", "answer"} {
 		p.press(fmt.Sprint(n + 1))
 		p.until(`document.querySelector("article.request")?.dataset.tab === ` + js(name))
+		p.until(`document.activeElement.matches(".tabs-line [data-tab=` + name + `]")`)
 	}
+	p.press("r")
+	p.until(`document.querySelector("article.request").dataset.tab === "deliveries" && document.activeElement.id === "resend-target"`)
+	p.run("document.activeElement.blur()")
 	p.press("1")
 	p.press("?")
 	p.until(`document.getElementById("keys").open`)
@@ -67,6 +71,39 @@ func TestKeyboard(t *testing.T) {
 	p.must(chromedp.Do(p.ctx, chromedp.KeyEvent("j", chromedp.KeyModifiers(chromedp.ModifierCtrl))))
 	p.press("k") // no row is chosen: the first one
 	p.wantOpen(ids[0])
+}
+
+// TestSelectionStays: what is chosen stays so while the list is paused and resumed, and fetched again, until Esc ends it.
+func TestSelectionStays(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	ids := s.captureMany(u, 4)
+	p := inspect(t, s, u)
+	chosen := func(n string) {
+		p.t.Helper()
+		p.until(`document.getElementById("selected").textContent === "` + n + ` selected"`)
+	}
+	p.press("jxjx")
+	chosen("2")
+	p.wantOpen(ids[2])
+	p.press("p")
+	p.wantState("Paused")
+	late := s.capture(u, "comes meanwhile")
+	p.wantState("Paused · 1 new")
+	p.press("p")
+	p.until(`!document.getElementById("pill").hidden`)
+	p.wantRows(newestFirst(ids)) // who selects points at rows: they do not move
+	chosen("2")
+	p.press("n")
+	p.wantRows(append([]string{late}, newestFirst(ids)...))
+	chosen("2")
+	p.until(find(`[data-id="`+ids[3]+`"] .pick`) + ".checked")
+	p.press(keyEscape)
+	p.until(`document.getElementById("selection").hidden && document.querySelector(".pick") === null`)
+	p.wantOpen(ids[2])
+	p.press(keyEscape)
+	p.wantOpen("")
 }
 
 // TestPermalink: the address of a request shows it, and previous and next lead through all of them, with Back as usual.

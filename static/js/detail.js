@@ -139,9 +139,26 @@ export class Detail {
     this.#place.querySelector("#request-heading, .not-loaded button")?.focus();
   }
 
-  /** Opens one of the tabs by its number, from 1 on. */
+  /** Opens one of the tabs by its number, from 1 on. The focus goes to it: what had it may be gone with the tab before. */
   openTab(n) {
-    this.#place.querySelectorAll(".tabs-line a")[n - 1]?.click();
+    const tab = this.#place.querySelectorAll(".tabs-line a")[n - 1];
+    tab?.focus({ preventScroll: true });
+    tab?.click();
+  }
+
+  /** Goes to the form that resends the request that is open. */
+  async openResend() {
+    const { id } = this;
+    if (id && !this.#resendForm) {
+      await this.open(`${this.path}/requests/${id}?tab=deliveries`);
+    }
+    if (id === this.id) {
+      this.#resendForm?.querySelector("input, select, textarea").focus();
+    }
+  }
+
+  get #resendForm() {
+    return this.#place.querySelector("#resend-form");
   }
 
   /** Reads the request that is open again, nothing when it is another one by then. */

@@ -271,6 +271,9 @@ class Inspector {
     if (this.#paused) {
       this.#list.flush();
       this.#showNews();
+    } else if (this.#selection.isOn) {
+      this.#moved = true;
+      this.#showNews();
     } else {
       this.#showNewest();
     }
@@ -316,7 +319,7 @@ class Inspector {
   // ---- What the reader does ----
 
   #opened(id) {
-    this.#moved = id !== "" || this.#isScrolled;
+    this.#moved = id !== "" || this.#isHeld;
     this.#markOpen();
     this.#showWelcome();
     this.#setTitle();
@@ -354,6 +357,9 @@ class Inspector {
     if (target.closest(".gap")) {
       return () => untilAnswered(() => this.#list.fill(target.closest(".gap"))).catch(leave);
     }
+    if ("resend" in target.dataset) {
+      return () => this.#detail.openResend();
+    }
     if (target.closest(".request-row") || target.matches(".tabs-line a, [data-tab], [data-open]")) {
       return () => this.#openLink(target);
     }
@@ -387,7 +393,7 @@ class Inspector {
     const row = this.#list.row(this.#detail.id);
     this.#detail.close();
     row?.querySelector("a").focus({ preventScroll: true });
-    this.#moved = this.#isScrolled; // the focus came back to the list by itself
+    this.#moved = this.#isHeld; // the focus came back to the list by itself
     this.#showNews();
   }
 
@@ -405,6 +411,11 @@ class Inspector {
     }
   }
 
+  // Whether the list has to stay where it is, with no request open.
+  get #isHeld() {
+    return this.#isScrolled || this.#selection.isOn;
+  }
+
   get #isScrolled() {
     const { scroller, rows } = this.#list;
     const top = Math.max(0, scroller.getBoundingClientRect().top);
@@ -415,7 +426,7 @@ class Inspector {
     if (this.#isScrolled) {
       this.#moved = true;
       clearTimeout(this.#seenTimer);
-    } else if (this.#moved && this.#detail.id === "" && this.#list.isNewest && !this.#paused) {
+    } else if (this.#moved && this.#detail.id === "" && this.#list.isNewest && !this.#paused && !this.#selection.isOn) {
       this.#moved = false;
       if (this.#shown < this.#received) {
         this.#showNewest();
@@ -460,8 +471,9 @@ class Inspector {
       p: () => this.#togglePause(),
       c: () => this.#copyCurl(),
       x: () => this.#selectRow(),
+      r: () => this.#detail.openResend(),
       Enter: (event) => this.#enter(event),
-      Escape: () => this.#close(),
+      Escape: () => (this.#selection.isOn ? this.#select(false) : this.#close()),
       "?": showHelp,
     };
     for (let n = 1; n <= 7; n++) {

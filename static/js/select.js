@@ -6,6 +6,7 @@ export class Selection {
   #form = document.getElementById("selection");
   #button = document.getElementById("select");
   #most = Number(this.#form.dataset.most);
+  #ids = new Set(); // of the rows that were chosen: a list that is fetched again has rows without boxes
 
   constructor(list) {
     this.#list = list;
@@ -33,6 +34,7 @@ export class Selection {
   show(on) {
     this.#form.hidden = !on;
     this.#button.setAttribute("aria-pressed", String(on));
+    this.#ids.clear();
     for (const box of this.#boxes) {
       box.remove();
     }
@@ -46,7 +48,7 @@ export class Selection {
     }
     for (const row of this.#list.rows.querySelectorAll("[data-id]")) {
       if (!row.querySelector(".pick")) {
-        row.prepend(box(row));
+        row.prepend(box(row, this.#ids.has(row.dataset.id)));
       }
     }
     this.#count();
@@ -73,6 +75,7 @@ export class Selection {
     if (this.#chosen.length > this.#most) {
       pick.checked = false;
     }
+    this.#ids[pick.checked ? "add" : "delete"](pick.value);
     this.#count();
   }
 
@@ -83,12 +86,13 @@ export class Selection {
   }
 }
 
-function box(row) {
+function box(row, checked) {
   const pick = document.createElement("input");
   pick.type = "checkbox";
   pick.className = "check pick";
   pick.name = "request";
   pick.value = row.dataset.id;
+  pick.checked = checked;
   pick.setAttribute("form", "selection");
   const [method, target] = [".method", ".target"].map((part) => row.querySelector(part).textContent.trim());
   pick.setAttribute("aria-label", `Select ${method} ${target}`);
