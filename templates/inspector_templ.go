@@ -299,7 +299,7 @@ func addressBar(p Page, in Inspector) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = copyButton(snippet.Example(in.URL.Address), "Copy as cURL", "outline").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = copyButton(snippet.Example(in.URL.Address), "Copy a curl example", "outline").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

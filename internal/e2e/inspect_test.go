@@ -368,6 +368,9 @@ func TestCopy(t *testing.T) {
 		t.Errorf("the list copied %q", got)
 	}
 	p.visit("/urls/" + u.ID + "/requests/" + id)
+	if n := eval[int](p, `[...document.querySelectorAll("a, button")].filter((b) => b.textContent.trim() === "Copy as cURL").length`); n != 1 {
+		t.Errorf("%d buttons say that they copy the request", n)
+	}
 	for button, want := range map[string]string{
 		`.address .field-line button`:          u.URL,
 		`#detail .actions [data-copy-from]`:    "<b>body\n\n",
