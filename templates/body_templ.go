@@ -326,7 +326,7 @@ func fieldTable(form view.FormView, caption, rest string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = segments(r.Name).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = longValue(r.Name, "name").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -334,7 +334,7 @@ func fieldTable(form view.FormView, caption, rest string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = segments(r.Value).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = longValue(r.Value, "value").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -29,6 +29,21 @@ type pairRow struct {
 	Notes       []string
 }
 
+// longer values than these are shown in part, so that what comes below them is not pushed away: bytes of text.
+const (
+	longValueBytes = 400
+	longTarget     = 200
+)
+
+// isLong reports whether a value has more text than a reader wants to scroll over.
+func isLong(value []view.Segment) bool {
+	n := 0
+	for _, s := range value {
+		n += len(s.Text)
+	}
+	return n > longValueBytes
+}
+
 // headerRows returns as many headers as the page has room for.
 func headerRows(ctx context.Context, headers []hook.Header) (rows []pairRow) {
 	room := room(ctx)

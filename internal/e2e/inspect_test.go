@@ -179,6 +179,42 @@ func TestPaging(t *testing.T) {
 	p.wantRows(ids[:50])
 }
 
+// TestLongValues: a long value shows its beginning, so that what comes below is not pushed away, and all of it to whoever asks, also
+// by key; copying copies all.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	long := strings.Repeat("0123456789abcdef", 500)
+	id := s.sendAny(fmt.Sprintf("POST /in/%s/%s?q=%s HTTP/1.1\r\nHost: x\r\nX-Token: %s\r\nContent-Length: 1\r\n\r\nx", u.Slug, long[:2000], long[:4000], long))
+	p := open(t, s).login()
+	p.allowClipboard()
+	p.visit("/urls/" + u.ID + "/requests/" + id)
+	for place, lines := range map[string]int{
+		".request-line .long": 4, `[aria-label="Query parameters, decoded"] .long`: 4, `[aria-label="Headers that the sender added"] .long`: 4,
+	} {
+		height := eval[float64](p, `(() => {
+			const value = `+find(place+" .value")+`;
+			return value.clientHeight / parseFloat(getComputedStyle(value).lineHeight);
+		})()`)
+		if int(height+0.5) != lines {
+			t.Errorf("%s shows %v lines", place, height)
+		}
+		p.run(find(place+" summary") + ".focus()")
+		p.press(keyEnter)
+		p.until(find(place+" .value") + `.clientHeight >= ` + find(place+" .value") + `.scrollHeight && ` +
+			find(place+" summary") + `.innerText.startsWith("Show less")`)
+	}
+	p.run(`document.getElementById("detail").scrollTop = 0`)
+	if got := p.copied(`#detail .panel [data-copy^="q="]`); got != "q="+long[:4000] {
+		t.Errorf("copied %d bytes of the query", len(got))
+	}
+	p.visit("/urls/" + u.ID + "/requests/" + id + "?tab=headers")
+	if got := p.copied(`#headers-heading + .tools button`); !strings.Contains(got, "X-Token: "+long+"\n") {
+		t.Errorf("copied %d bytes of the headers", len(got))
+	}
+}
+
 // TestTabs shows one request in all ways.
 func TestTabs(t *testing.T) {
 	s := start(t)
