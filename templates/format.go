@@ -210,7 +210,7 @@ func ageLong(now, t time.Time) string {
 	case d < 30*24*time.Hour:
 		return counted(int64(d/(24*time.Hour)), "day", "days") + " ago"
 	}
-	return t.UTC().Format("2 Jan 2006")
+	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
 }
 
 // protocolText returns "HTTP/1.1 · TLS 1.3"; https without a version is what a proxy told.

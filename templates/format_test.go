@@ -39,7 +39,7 @@ func TestAges(t *testing.T) {
 		time.Hour:                    {"1 h", "1 hour ago"},
 		47 * time.Hour:               {"1 d", "1 day ago"},
 		29 * 24 * time.Hour:          {"29 d", "29 days ago"},
-		30 * 24 * time.Hour:          {"24 Oct 2026", "24 Oct 2026"},
+		30 * 24 * time.Hour:          {"24 Oct 2026", "24 Oct 2026, 09:52 UTC"},
 	} {
 		if got := age(now, now.Add(-d)); got != want[0] {
 			t.Errorf("age of %v: %q, want %q", d, got, want[0])

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 )
@@ -213,6 +214,20 @@ func TestLongValues(t *testing.T) {
 	if got := p.copied(`#headers-heading + .tools button`); !strings.Contains(got, "X-Token: "+long+"\n") {
 		t.Errorf("copied %d bytes of the headers", len(got))
 	}
+}
+
+// TestLocalTime: whoever points at a time is told it as their own clock has it, and in UTC.
+func TestLocalTime(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.newURL(nil)
+	s.capture(u, "x")
+	p := open(t, s).login()
+	_, err := chromedp.Call(p.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kolkata"})
+	p.must(err)
+	p.watch(u)
+	p.run(find("#rows time") + `.dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))`)
+	p.until(`/GMT\+5:30\n.* UTC$/.test(` + find("#rows time") + `.title)`)
 }
 
 // TestTabs shows one request in all ways.
