@@ -29,6 +29,9 @@ type Page struct {
 	Live        string    // path of the page's WebSocket, "" when it has none
 }
 
+// shortCrumb is how long a name may be that is shown in full, however little room there is.
+const shortCrumb = 5
+
 // Crumb is one step of the way to a page.
 type Crumb struct {
 	Name string

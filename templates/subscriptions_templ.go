@@ -589,7 +589,7 @@ func testResult(p Page, a *hook.Attempt, circle string) templ.Component {
 			templ_7745c5c3_Var26 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		var templ_7745c5c3_Var27 = []any{"notice", templ.KV("trouble", !a.OK()), templ.KV("good-notice", a.OK())}
+		var templ_7745c5c3_Var27 = []any{"notice test-result", templ.KV("trouble", !a.OK()), templ.KV("good-notice", a.OK())}
 		templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var27...)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
