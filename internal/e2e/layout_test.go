@@ -62,6 +62,10 @@ func TestLayout(t *testing.T) {
 				document.getElementById("field-0").value = "path"; document.getElementById("field-1").value = "header"; document.getElementById("field-2").value = "path";
 				document.getElementById("name-2").value = "typed before";`)
 		}, `[0, 1, 2].map((n) => document.getElementById("name-" + n).checkVisibility()).join() === "false,true,true"`},
+		{"trouble in the address bar is coloured", wide, page, nil, `(() => {
+			const colour = (link) => getComputedStyle(document.querySelector(link)).color;
+			return colour(".facts a.warn") !== colour(".facts a:not(.warn)");
+		})()`},
 		{"what a test came to is as wide as the form", wide, "/subscriptions/" + held + "/edit", func() {
 			p.click("button[value=test]")
 			p.until(`document.querySelector("#test-heading") !== null`)
