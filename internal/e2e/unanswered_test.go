@@ -132,6 +132,8 @@ func TestRequestOutlivesFailures(t *testing.T) {
 	p.wantOpen(ids[2])
 	p.until(says)
 	p.wantRows(ids)
+	p.click(`#address form button`)
+	p.until(`document.querySelector("#address form button").textContent === "No answer"`)
 	p.click(`.not-loaded button`)
 	p.until(`document.getElementById("said").textContent === "Not loaded"`)
 	s.restart()

@@ -22,6 +22,8 @@ export function startForms() {
     button.disabled = false;
     if (taken) {
       say(button, form.dataset.quiet);
+    } else if (taken === null) {
+      say(button, "No answer"); // the browser would show a page of its own instead of this one
     } else {
       form.submit(); // the browser shows what is the matter
     }

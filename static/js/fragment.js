@@ -85,7 +85,7 @@ export function leave(error) {
   }
 }
 
-/** Sends a form to the server and returns whether it was taken. */
+/** Sends a form to the server and returns whether it was taken, null when there was no answer. */
 export async function post(url, fields = {}) {
   try {
     const response = await fetch(url, {
@@ -96,6 +96,6 @@ export async function post(url, fields = {}) {
     });
     return response.ok;
   } catch {
-    return false;
+    return null;
   }
 }
