@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	maxError  = 300  // bytes of an error's text
-	maxDigits = 1000 // of a number: reading one takes the square of its length
+	maxError  = 300    // bytes of an error's text
+	maxDigits = 1000   // of a number: reading one takes the square of its length
+	maxDepth  = 10_000 // of arrays and objects: the limit of encoding/json
 )
 
 // prelude bounds functions of jq for the program behind it, which can call the originals under no name: check refuses
@@ -114,15 +115,22 @@ func NotJSON(err error) bool {
 	return ok && e.notJSON
 }
 
-// parse reads the one JSON value of a body. Its depth is bounded by encoding/json, at 10,000; of a key that is repeated
-// the last value counts.
+// bom is the mark that some senders put before their UTF-8. It says nothing, and encoding/json does not take it.
+var bom = []byte("\ufeff")
+
+// parse reads the one JSON value of a body. Its depth is bounded by encoding/json; of a key that is repeated the last value
+// counts.
 func parse(body []byte) (value any, err error) {
 	if len(body) > hook.MaxJQBody {
 		return nil, fmt.Errorf("is larger than %d bytes, the most that a jq program is run on", hook.MaxJQBody)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, bom)))
 	decoder.UseNumber()
-	if err := decoder.Decode(&value); err != nil {
+	switch err := decoder.Decode(&value); {
+	case err == nil:
+	case tooDeep(err): // what is in there may well be JSON
+		return nil, fmt.Errorf("is nested deeper than %d levels", maxDepth)
+	default:
 		return nil, fmt.Errorf("%w: %w", errNotJSON, err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
@@ -132,6 +140,12 @@ func parse(body []byte) (value any, err error) {
 		return nil, fmt.Errorf("has a number of more than %d digits", maxDigits)
 	}
 	return value, nil
+}
+
+// tooDeep reports whether encoding/json gave up at its limit. It has no other mark than its text, to which a test holds it.
+func tooDeep(err error) bool {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	return ok && strings.HasSuffix(syntax.Error(), "exceeded max depth")
 }
 
 func longNumber(value any) bool {

@@ -194,8 +194,8 @@ func TestJQOfBadBodies(t *testing.T) {
 		{`.a`, `{} {}`, "something follows its end"},
 		{`.a`, `{}]`, "something follows its end"},
 		{`.a`, `"` + strings.Repeat("x", hook.MaxJQBody) + `"`, "the body is larger than 1048576 bytes"},
-		{`.a`, strings.Repeat("[", hook.MaxJQBody), "exceeded max depth"},
-		{`.a`, strings.Repeat(`{"a":`, 200_000), "exceeded max depth"},
+		{`.a`, strings.Repeat("[", hook.MaxJQBody), "the body is nested deeper than 10000 levels"},
+		{`.a`, strings.Repeat(`{"a":`, 200_000), "the body is nested deeper than 10000 levels"},
 		{`.a`, `{"b":[` + strings.Repeat("7", maxDigits+1) + `]}`, "a number of more than 1000 digits"},
 		{`.a`, strings.Repeat("7", hook.MaxJQBody), "a number of more than 1000 digits"},
 		{`.a.b`, `{"a":"` + long + `"}`, "the jq program failed: expected an object but got: string"},
@@ -219,9 +219,10 @@ func TestJQOfBadBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, body := range map[string]string{
-		"the deepest":           strings.Repeat("[", 9999) + "1" + strings.Repeat("]", 9999),
-		"the largest":           `["` + strings.Repeat("x", hook.MaxJQBody-len(`["",1]`)) + `",1]`,
-		"a number of any value": `[1e999999999,-1e-999999999,1]`,
+		"behind a mark of UTF-8": "\ufeff[1]",
+		"the deepest":            strings.Repeat("[", 9999) + "1" + strings.Repeat("]", 9999),
+		"the largest":            `["` + strings.Repeat("x", hook.MaxJQBody-len(`["",1]`)) + `",1]`,
+		"a number of any value":  `[1e999999999,-1e-999999999,1]`,
 	} {
 		if got, err := matchInTime(t, program, body); !got || err != nil {
 			t.Errorf("%s: %v, %v", name, got, err)
@@ -238,6 +239,25 @@ func matchInTime(t *testing.T, program *Program, body string) (got bool, err err
 		}
 	}
 	return got, err
+}
+
+// TestJQOfWhatIsNotJSON: a body that is no JSON does not fulfil a condition; one that is too much to be read leaves it open,
+// and the delivery fails: it might have been wanted.
+func TestJQOfWhatIsNotJSON(t *testing.T) {
+	program, err := Compile(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, fails := range map[string]bool{
+		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001):           true,
+		strings.Repeat(`{"a":`, 10_001) + "1" + strings.Repeat("}", 10_001): true,
+		strings.Repeat("7", maxDigits+1):                                    true,
+		"a=b":                                                               false, "{": false, "\ufeff\ufeff1": false,
+	} {
+		if v := program.Judge(t.Context(), ".", []byte(body)); v.Matched || v.Fails != fails {
+			t.Errorf("%.20q: %+v, want that it fails: %v", body, v, fails)
+		}
+	}
 }
 
 func TestJQIsStopped(t *testing.T) {
