@@ -206,6 +206,9 @@ func whyAndWhen(p Page, d *hook.Delivery) string {
 	case hook.Sending:
 		text = "an attempt is under way"
 	}
+	if d.Ahead != nil { // when its own next attempt would be says nothing
+		return d.Ahead.Words()
+	}
 	if d.State == hook.Waiting && !d.NextAt.IsZero() {
 		if text != "" {
 			text += "; "

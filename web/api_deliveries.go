@@ -64,6 +64,9 @@ func newDeliveryJSON(d hook.Delivery) deliveryJSON {
 	if d.SubscriptionID != 0 {
 		doc.SubscriptionID = new(d.SubscriptionID.Text(hook.SubscriptionPrefix))
 	}
+	if d.Ahead != nil && doc.Reason == nil {
+		doc.Reason = new(d.Ahead.Words())
+	}
 	if d.ReplayID != 0 {
 		doc.ReplayID = new(d.ReplayID.Text(hook.ReplayPrefix))
 	}
@@ -97,6 +100,9 @@ func newAttemptJSON(a hook.Attempt) attemptJSON {
 func (s *Server) requestDeliveries(r *http.Request, id hook.ID) ([]deliveryJSON, error) {
 	rows, err := s.Store.Deliveries(r.Context(), actor(r), store.DeliveryPage{Request: id, Limit: hook.MaxPageItems})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.Store.InOrder(r.Context(), rows); err != nil {
 		return nil, err
 	}
 	refused, err := s.Store.Refusals(r.Context(), actor(r), id)
@@ -138,6 +144,9 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request) error {
 	read := func() ([]hook.Delivery, error) { return s.Store.Deliveries(r.Context(), actor(r), page) }
 	rows, done, err := readPage(s, r, read, func(d *hook.Delivery) int { return len(d.TargetURL) + len(d.Reason) })
 	defer done()
+	if err == nil {
+		err = s.Store.InOrder(r.Context(), rows)
+	}
 	if err != nil {
 		return err
 	}
@@ -208,7 +217,7 @@ func (s *Server) apiDelivery(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) writeDelivery(w http.ResponseWriter, r *http.Request, status int, id hook.ID) error {
-	d, err := s.Store.Delivery(r.Context(), actor(r), id)
+	d, err := s.oneInOrder(r, id)
 	if err != nil {
 		return err
 	}

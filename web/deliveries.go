@@ -35,6 +35,9 @@ func (s *Server) deliveryList(r *http.Request, path string, page store.DeliveryP
 			list.Older += "&state=" + list.State
 		}
 	}
+	if err := s.Store.InOrder(r.Context(), rows); err != nil {
+		return list, err
+	}
 	list.Rows = rows
 	list.Of, err = s.requestsOf(r, rows)
 	return list, err
@@ -97,7 +100,7 @@ func (s *Server) deliveryPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.DeliveryView, err error) {
-	if v.Delivery, err = s.Store.Delivery(r.Context(), actor(r), id); err != nil {
+	if v.Delivery, err = s.oneInOrder(r, id); err != nil {
 		return v, err
 	}
 	if v.Edited {
@@ -121,6 +124,17 @@ func (s *Server) deliveryView(r *http.Request, id hook.ID) (v templates.Delivery
 		return v, err
 	}
 	return v, nil
+}
+
+// oneInOrder returns a delivery, and which one it waits for.
+func (s *Server) oneInOrder(r *http.Request, id hook.ID) (hook.Delivery, error) {
+	d, err := s.Store.Delivery(r.Context(), actor(r), id)
+	if err != nil {
+		return d, err
+	}
+	one := []hook.Delivery{d}
+	err = s.Store.InOrder(r.Context(), one)
+	return one[0], err
 }
 
 // attemptViews returns the attempts of a delivery as a page shows them: whole are the newest and the one that ?attempt= names.
@@ -165,6 +179,9 @@ func (s *Server) requestDeliveriesTab(r *http.Request, captureURL, id hook.ID) (
 	tab := templates.RequestDeliveries{Subscriptions: s.Store.SubscriptionsOf(captureURL)}
 	var err error
 	if tab.Rows, err = s.Store.Deliveries(r.Context(), actor(r), store.DeliveryPage{Request: id, Limit: hook.MaxPageItems}); err != nil {
+		return tab, err
+	}
+	if err = s.Store.InOrder(r.Context(), tab.Rows); err != nil {
 		return tab, err
 	}
 	if len(tab.Rows) > 0 {

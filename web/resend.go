@@ -227,12 +227,17 @@ func (s *Server) resentPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || len(ids) > hook.MaxSubscriptions+1 {
 		return errNoPage
 	}
-	view := templates.ResentView{Request: requestPath(u.ID, request)}
+	rows := make([]hook.Delivery, len(ids))
 	for i, id := range ids {
-		d, err := s.Store.Delivery(r.Context(), actor(r), id)
-		if err != nil || d.RequestID != request {
+		if rows[i], err = s.Store.Delivery(r.Context(), actor(r), id); err != nil || rows[i].RequestID != request {
 			return errNoPage
 		}
+	}
+	if err := s.Store.InOrder(r.Context(), rows); err != nil {
+		return err
+	}
+	view := templates.ResentView{Request: requestPath(u.ID, request)}
+	for i, d := range rows {
 		if i >= hook.MaxAnswersShown {
 			view.Others = append(view.Others, d)
 			continue

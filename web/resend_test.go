@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -368,5 +369,53 @@ func TestEditTheCopyAgain(t *testing.T) {
 		}
 		whole := d.get(path + "?delivery=" + made[0].ID.Text(hook.DeliveryPrefix)).parse(t)
 		wantEqualOf(t, "path of an unedited one", whole.One("#path").Attr("value"), r.SubPath())
+	}
+}
+
+// TestSaysWhatIsAhead: what waits for an earlier delivery of an ordered subscription says so, with the way to that, wherever it
+// is shown.
+func TestSaysWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	d := newDash(t)
+	sub := storetest.Subscription(t, d.store, d.own.ID, func(s *hook.Subscription) { s.Ordered = true })
+	var ids []hook.ID
+	for range 2 {
+		r := storetest.Routed(d.own.ID, 10, sub.ID)
+		if err := d.store.Capture(r); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, r.ID)
+	}
+	rows, err := d.store.Deliveries(t.Context(), hook.System, store.DeliveryPage{CaptureURL: d.own.ID, Limit: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, waits := deliveryPath(rows[1].ID), rows[0].ID
+	for path, part := range map[string]string{
+		deliveryPath(waits):                                             ".summary-state",
+		urlPath(d.own.ID) + "/deliveries":                               ".why",
+		subscriptionPath(sub.ID):                                        ".why",
+		requestPath(d.own.ID, ids[1]) + "?tab=deliveries":               ".why",
+		requestPath(d.own.ID, ids[1]) + "/resent?ids=" + waits.Text(""): ".summary-state",
+	} {
+		page := d.get(path).parse(t)
+		if len(page.All(part)) == 0 {
+			t.Fatalf("%s has no %s", path, part)
+		}
+		if text := strings.Join(strings.Fields(page.All(part)[0].Text()), " "); !strings.Contains(text, "waits for POST /stripe?a=1, in order") {
+			t.Errorf("%s: %q", path, text)
+		}
+		page.One(part + " a[href=" + head + "]")
+	}
+	token := d.token(d.user)
+	for id, want := range map[hook.ID]any{waits: "waits for " + rows[1].ID.Text(hook.DeliveryPrefix) + ", in order", rows[1].ID: nil} {
+		var doc map[string]any
+		a := d.api(token, "GET", "/api/v1"+deliveryPath(id), "")
+		if err := json.Unmarshal([]byte(a.body), &doc); err != nil || doc["reason"] != want {
+			t.Errorf("the API says %v, want %v (%v)", doc["reason"], want, err)
+		}
+	}
+	if page := d.get(head).parse(t); len(page.All(".summary-state a")) != 0 {
+		t.Error("the first one waits for itself")
 	}
 }

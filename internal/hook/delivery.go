@@ -84,6 +84,21 @@ type Delivery struct {
 	LastStatus     int    // of the newest attempt; 0 = no answer came, or no attempt was made
 	NextAt         time.Time
 	CreatedAt      time.Time
+	Ahead          *Ahead // it waits for this one, in order; nil = it does not, or nobody has asked
+}
+
+// Ahead is the delivery that the others of an ordered subscription wait for.
+type Ahead struct {
+	Delivery ID       // 0 = it was not looked up, and is perhaps the one that is asked about
+	Request  *Summary // nil = it is not kept, or was not looked up
+}
+
+// Words says what is waited for.
+func (a *Ahead) Words() string {
+	if a.Delivery == 0 {
+		return "waits for its turn, in order"
+	}
+	return "waits for " + a.Delivery.Text(DeliveryPrefix) + ", in order"
 }
 
 // DeliveryNews tells that a delivery was made or has changed.
