@@ -40,7 +40,7 @@ type Inspector struct {
 // SubscriptionsNote counts the subscriptions of a capture URL.
 type SubscriptionsNote struct {
 	Count   int
-	Trouble int // of them, those that are down or disabled
+	Trouble int // of them, those that are failing, down or disabled
 }
 
 // text says how many there are, and how many need somebody.

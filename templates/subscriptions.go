@@ -159,7 +159,7 @@ func stateOf(s *hook.SubscriptionStatus) (word, class string) {
 		return "Target down", "bad"
 	case s.Health.QuietUntil.After(time.Now()):
 		return "Waiting for the target", "warn"
-	case s.Health.Failures > 0:
+	case s.Health.Failing():
 		return "Failing", "warn"
 	}
 	return "Delivering", "good"

@@ -1623,7 +1623,7 @@ func subscriptionSummary(p Page, v SubscriptionView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-		} else if v.Health.LastOutcome != "" && v.Health.Failures > 0 {
+		} else if v.Health.LastOutcome != "" && v.Health.Failing() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 116, "<span class=\"wrap-any\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

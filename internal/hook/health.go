@@ -33,6 +33,9 @@ type Health struct {
 // Down reports whether deliveries are held and the target is probed.
 func (h *Health) Down() bool { return !h.DownSince.IsZero() }
 
+// Failing reports whether the target has not taken what was sent last.
+func (h *Health) Failing() bool { return h.Failures > 0 }
+
 // Succeeded notes an attempt that the target took, and reports whether it had been down.
 func (h *Health) Succeeded(now time.Time) (recovered bool) {
 	recovered = h.Down()
@@ -111,8 +114,11 @@ type SubscriptionStatus struct {
 	Discarded ID // unfinished deliveries up to this one are cancelled
 }
 
-// InTrouble reports whether somebody should look: the subscription is disabled, or its target is down.
-func (s *SubscriptionStatus) InTrouble() bool { return s.Hold.Disabled || s.Health.Down() }
+// InTrouble reports whether somebody should look: the subscription is disabled, or its target does not take what is sent. One
+// that people paused is not sent anything, and they know.
+func (s *SubscriptionStatus) InTrouble() bool {
+	return s.Hold.Disabled || !s.Hold.Paused && s.Health.Failing()
+}
 
 // HeldWhy says in words why unfinished deliveries are not sent, "" when nothing holds them.
 func (s *SubscriptionStatus) HeldWhy() string {

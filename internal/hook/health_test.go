@@ -17,3 +17,29 @@ func TestHeldWhy(t *testing.T) {
 		}
 	}
 }
+
+// TestInTrouble: what a list shows as failing, waiting for its target, down or disabled is in trouble; what people paused is not.
+func TestInTrouble(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	var failing Health
+	failing.FailedAttempt(1, "answered 500", now, false)
+	quiet, down, back := failing, failing, failing
+	quiet.QuietUntil, down.DownSince = now.Add(time.Minute), now
+	back.Succeeded(now)
+	for name, c := range map[string]struct {
+		status SubscriptionStatus
+		want   bool
+	}{
+		"new":                   {SubscriptionStatus{}, false},
+		"failing":               {SubscriptionStatus{Health: failing}, true},
+		"asked for a pause":     {SubscriptionStatus{Health: quiet}, true},
+		"down":                  {SubscriptionStatus{Health: down}, true},
+		"back":                  {SubscriptionStatus{Health: back}, false},
+		"paused while it fails": {SubscriptionStatus{Health: failing, Subscription: Subscription{Hold: Hold{Paused: true}}}, false},
+		"disabled":              {SubscriptionStatus{Subscription: Subscription{Hold: Hold{Disabled: true, Paused: true}}}, true},
+	} {
+		if got := c.status.InTrouble(); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}

@@ -364,7 +364,11 @@ func (b *batch) save(ctx context.Context) error {
 }
 
 func (b *batch) apply() {
+	var turned []*subEntry
 	for e, st := range b.subs {
+		if before := e.getStatus(); before.health.Failing() != st.health.Failing() {
+			turned = append(turned, e)
+		}
 		e.setStatus(*st)
 	}
 	for e, fields := range b.holds {
@@ -376,6 +380,9 @@ func (b *batch) apply() {
 		u.setStats(stats)
 	}
 	b.s.tellDeliveries(b.news)
+	for _, e := range turned {
+		b.s.showSubscription(e)
+	}
 	for _, c := range b.changes {
 		b.s.tellSubscription(c.sub)
 	}
@@ -399,6 +406,11 @@ func (s *Store) tellQueue(queues ...hook.ID) {
 // tellSubscription tells everybody of a change of a subscription that is on disk.
 func (s *Store) tellSubscription(e *subEntry) {
 	s.tellQueue(e.id)
+	s.showSubscription(e)
+}
+
+// showSubscription tells those who look at a subscription that it is another than it was.
+func (s *Store) showSubscription(e *subEntry) {
 	if s.opts.OnSubscription != nil {
 		s.opts.OnSubscription(e.url.id, e.id)
 	}

@@ -45,7 +45,7 @@ type Options struct {
 	// OnDelivery tells of deliveries that were made or have changed, once that is on disk. It must not block.
 	OnDelivery func([]hook.DeliveryNews)
 	// OnSubscription tells that a subscription was made, changed, paused, resumed or deleted, that what it held was discarded or
-	// hurried, or that it went down, recovered or was disabled. It must not block.
+	// hurried, or that it began to fail, went down, recovered or was disabled. It must not block.
 	OnSubscription func(captureURL, subscription hook.ID)
 	// OnReplay tells that a replay was started. It must not block.
 	OnReplay func()

@@ -38,3 +38,25 @@ func TestSubscriptionsOfOneUser(t *testing.T) {
 	must(t, change(sub, func(s *hook.Subscription) { s.Name = "x" }))
 	must(t, errOf(create(storetest.User(t, s, false), least+1))) // another user has a limit of their own
 }
+
+// TestTellsOfTrouble: those who look are told when a subscription begins to fail and when it does not fail any more, and not of
+// each attempt.
+func TestTellsOfTrouble(t *testing.T) {
+	told := 0
+	s := storetest.Open(t, store.Options{OnSubscription: func(_, _ hook.ID) { told++ }})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	for range 5 {
+		route(t, s, u.ID, sub.ID)
+	}
+	claims := claim(t, s, sub.ID)
+	told = 0
+	var got []int
+	for i, status := range []int{200, 500, 500, 200, 200} {
+		_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{result(claims[i], status, hook.Next{State: hook.Succeeded})}})
+		must(t, err)
+		_, trouble := s.CountSubscriptions(u.ID)
+		got = append(got, told, trouble)
+	}
+	wantEqual(t, "times told, in trouble", got, []int{0, 0, 1, 1, 1, 1, 2, 0, 2, 0})
+}
