@@ -199,6 +199,8 @@ func whyAndWhen(p Page, d *hook.Delivery) string {
 	switch d.State {
 	case hook.Succeeded:
 		text = ""
+	case hook.Skipped:
+		text = hook.WhySkipped(text)
 	case hook.Pending:
 		if text == "" {
 			text = "on its way"

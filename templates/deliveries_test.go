@@ -24,3 +24,20 @@ func TestEditedCopy(t *testing.T) {
 		}
 	}
 }
+
+// TestSkippedInWords: the request, the lists and the dry run say in the same words why a request was not delivered.
+func TestSkippedInWords(t *testing.T) {
+	const rule, want = `content_type contains "json"`, `content type does not contain "json"`
+	p := Page{}
+	list := DeliveryList{Rows: []hook.Delivery{{State: hook.Skipped, Reason: rule}}, Refused: []Refusal{{Rule: rule}}}
+	for _, why := range parse(t, DeliveryTable(p, list, true)).All(".why") {
+		if got := strings.TrimSpace(why.Text()); got != want {
+			t.Errorf("a list: %q", got)
+		}
+	}
+	tried := &DryRunResult{Total: 1, Items: []DryRunItem{{Summary: sampleRequest().Summary, Rule: rule}}}
+	cells := parse(t, dryRunResult(p, tried)).All("td.wrap-any")
+	if got := strings.Join(strings.Fields(cells[0].Text()), " "); got != "skipped: "+want {
+		t.Errorf("the dry run: %q", got)
+	}
+}

@@ -52,12 +52,8 @@ func replayWhat(r *hook.Replay) string {
 	if !r.Until.IsZero() {
 		parts = append(parts, "until "+r.Until.UTC().Format(form))
 	}
-	if rules := r.Filter.Rules(); len(rules) > 0 {
-		join := " and "
-		if r.Filter.Any {
-			join = " or "
-		}
-		parts = append(parts, strings.Join(rules, join))
+	if rules := r.Filter.Words(); len(rules) > 0 {
+		parts = append(parts, strings.Join(rules, " and "))
 	}
 	if len(parts) == 0 {
 		return "all stored requests"

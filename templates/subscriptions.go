@@ -53,6 +53,14 @@ type DryRunItem struct {
 	Rule    string
 }
 
+// why says why the request would not be delivered.
+func (i DryRunItem) why() string {
+	if i.Fails {
+		return i.Rule
+	}
+	return hook.WhySkipped(i.Rule)
+}
+
 // SubscriptionView is what the page of a subscription shows.
 type SubscriptionView struct {
 	hook.SubscriptionStatus
@@ -296,7 +304,7 @@ func filterText(f hook.Filter) string {
 	if f.IsZero() {
 		return "every request"
 	}
-	rules := f.Rules()
+	rules := f.Words()
 	if f.JQ != "" {
 		rules = append(rules, "jq: "+f.JQ)
 	}

@@ -59,29 +59,30 @@ func (f *Filter) Normalize() {
 
 // Rules returns, in words, what may refuse a request: for "all" each condition, for "any" the conditions together. A
 // refusal names one of them by its index.
-func (f Filter) Rules() []string {
-	if f.Any && len(f.Conditions) > 1 {
-		words := make([]string, len(f.Conditions))
-		for i, c := range f.Conditions {
-			words[i] = c.String()
-		}
-		return []string{"any of: " + strings.Join(words, "; ")}
-	}
-	rules := make([]string, len(f.Conditions))
+func (f Filter) Rules() []string { return f.rules(Condition.String) }
+
+func (f Filter) rules(say func(Condition) string) []string {
+	words := make([]string, len(f.Conditions))
 	for i, c := range f.Conditions {
-		rules[i] = c.String()
+		words[i] = say(c)
 	}
-	return rules
+	if f.Any && len(words) > 1 {
+		return []string{anyOf + strings.Join(words, "; ")}
+	}
+	return words
 }
 
-// String returns the condition in words: header.X-Topic is "orders/create".
+// String returns the condition as the API names it: header.X-Topic is "orders/create". It is stored with what it refused, see
+// WhySkipped.
 func (c Condition) String() string {
-	words := c.Field + " " + strings.ReplaceAll(string(c.Op), "_", " ")
+	words := c.Field + " " + c.Op.label()
 	if c.Op == OpExists {
 		return words
 	}
 	return words + " " + strconv.Quote(c.Value)
 }
+
+func (o Op) label() string { return strings.ReplaceAll(string(o), "_", " ") }
 
 // validate does not read the jq program: package filter does.
 func (f Filter) validate(v *invalid) {
