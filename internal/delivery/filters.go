@@ -123,7 +123,7 @@ func (sub *subscription) byJQ(ctx context.Context, r *hook.Request) *hook.Next {
 	if sub.program == nil {
 		return &hook.Next{State: hook.Failed, Reason: "the jq condition cannot be used: " + sub.broken.Error()}
 	}
-	switch verdict := sub.program.Judge(ctx, sub.Filter.JQ, r.Body); {
+	switch verdict := sub.program.Judge(ctx, sub.Filter.JQ, r); {
 	case verdict.Fails:
 		return &hook.Next{State: hook.Failed, Reason: verdict.Rule}
 	case !verdict.Matched:

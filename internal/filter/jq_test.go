@@ -254,8 +254,33 @@ func TestJQOfWhatIsNotJSON(t *testing.T) {
 		strings.Repeat("7", maxDigits+1):                                    true,
 		"a=b":                                                               false, "{": false, "\ufeff\ufeff1": false,
 	} {
-		if v := program.Judge(t.Context(), ".", []byte(body)); v.Matched || v.Fails != fails {
+		if v := program.Judge(t.Context(), ".", &hook.Request{Body: []byte(body)}); v.Matched || v.Fails != fails {
 			t.Errorf("%.20q: %+v, want that it fails: %v", body, v, fails)
+		}
+	}
+}
+
+// TestJQOfCompressedBodies: that a body is compressed is said where jq cannot read it, and only there.
+func TestJQOfCompressedBodies(t *testing.T) {
+	program, err := Compile(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const plain = "jq: the body is not JSON: invalid character '\\v' looking for beginning of value"
+	for _, tc := range []struct{ body, coding, want string }{
+		{"\x1f\x8b\x08\x00", "", "jq: the body is compressed (gzip)"},
+		{"\x28\xb5\x2f\xfd", "x", "jq: the body is compressed (zstd)"},
+		{"\x0b\x00", "BR", "jq: the body is compressed (br)"},
+		{"\x0b\x00", "identity", plain},
+		{"\x0b\x00", "", plain},
+		{"true", "gzip", ""},
+	} {
+		r := hook.Request{Body: []byte(tc.body)}
+		if tc.coding != "" {
+			r.Headers = []hook.Header{{Name: "Content-Encoding", Value: tc.coding}}
+		}
+		if v := program.Judge(t.Context(), ".", &r); v.Rule != tc.want || v.Fails || v.Matched != (tc.want == "") {
+			t.Errorf("%q, %q: %+v, want %q", tc.body, tc.coding, v, tc.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"strings"
@@ -45,13 +46,15 @@ func (m *Matcher) Match(ctx context.Context, r *hook.Request) Verdict {
 	if m.program == nil {
 		return Verdict{Matched: true}
 	}
-	return m.program.Judge(ctx, m.filter.JQ, r.Body)
+	return m.program.Judge(ctx, m.filter.JQ, r)
 }
 
 // Judge runs the program, whose text is told where it says no.
-func (p *Program) Judge(ctx context.Context, text string, body []byte) Verdict {
-	matched, err := p.Match(ctx, body)
+func (p *Program) Judge(ctx context.Context, text string, r *hook.Request) Verdict {
+	matched, err := p.Match(ctx, r.Body)
 	switch {
+	case NotJSON(err) && compression(r) != "":
+		return Verdict{Rule: "jq: the body is compressed (" + compression(r) + ")"}
 	case NotJSON(err):
 		return Verdict{Rule: "jq: " + err.Error()}
 	case err != nil:
@@ -60,4 +63,21 @@ func (p *Program) Judge(ctx context.Context, text string, body []byte) Verdict {
 		return Verdict{Rule: "jq: " + hook.Clip(strings.TrimSpace(text), 200)}
 	}
 	return Verdict{Matched: true}
+}
+
+// magic is how bodies begin that are compressed, whatever their headers say.
+var magic = map[string]string{"gzip": "\x1f\x8b", "zstd": "\x28\xb5\x2f\xfd"}
+
+// compression returns how the body of a request is compressed, "" when nothing says so. It is stored as it came.
+func compression(r *hook.Request) string {
+	for name, begin := range magic {
+		if bytes.HasPrefix(r.Body, []byte(begin)) {
+			return name
+		}
+	}
+	switch coding := strings.ToLower(strings.TrimSpace(r.Header("Content-Encoding"))); coding {
+	case "gzip", "deflate", "br", "zstd", "compress":
+		return coding
+	}
+	return ""
 }
