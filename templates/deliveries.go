@@ -165,20 +165,57 @@ func stateMark(s hook.State) string {
 	return "–"
 }
 
-// outcomeText tells an outcome in a word or two: "delivered 200", "failed 500", "held".
+// outcomeText tells an outcome in a few words: "delivered 200", "failed 500", "held"; of several targets "1 of 8 delivered".
 func outcomeText(o hook.Outcome) string {
-	word := o.State.String()
-	if o.State == hook.Succeeded {
+	if n := o.Wanted(); n > 1 {
+		return share(&o) + " delivered"
+	}
+	return stateText(o.State, o.LastStatus)
+}
+
+// share says how many of the targets of a request have it.
+func share(o *hook.Outcome) string {
+	return number(int64(o.Targets[hook.Succeeded])) + " of " + number(int64(o.Wanted()))
+}
+
+func stateText(s hook.State, status int) string {
+	word := s.String()
+	if s == hook.Succeeded {
 		word = "delivered"
 	}
-	if o.LastStatus != 0 && (o.State == hook.Succeeded || o.State == hook.Failed || o.State == hook.Waiting) {
-		word += " " + strconv.Itoa(o.LastStatus)
+	if status != 0 && (s == hook.Succeeded || s == hook.Failed || s == hook.Waiting) {
+		word += " " + strconv.Itoa(status)
 	}
 	return word
 }
 
-// shortOutcome is an outcome where there is little room: "✓ 200", "‖ held".
+// outcomeDetail is outcomeText with what became of the other targets: "1 of 8 delivered, 5 held, 2 waiting".
+func outcomeDetail(o hook.Outcome) string {
+	text := outcomeText(o)
+	if o.Wanted() < 2 {
+		return text
+	}
+	for _, s := range hook.States {
+		if n := o.Targets[s]; n > 0 && s != hook.Succeeded {
+			text += ", " + number(int64(n)) + " " + stateText(s, 0)
+		}
+	}
+	return text
+}
+
+// moreOf has a mark tell more than there is room for.
+func moreOf(o hook.Outcome) templ.Attributes {
+	if o.Wanted() < 2 {
+		return nil
+	}
+	return templ.Attributes{"title": outcomeDetail(o)}
+}
+
+// shortOutcome is an outcome where there is little room: "✓ 200", "‖ held", "↻ 1 of 8".
 func shortOutcome(o hook.Outcome) string {
+	if o.Wanted() > 1 {
+		return stateMark(o.State) + " " + share(&o)
+	}
 	if words := strings.Fields(outcomeText(o)); len(words) > 1 {
 		return stateMark(o.State) + " " + words[1]
 	}

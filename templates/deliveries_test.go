@@ -41,3 +41,41 @@ func TestSkippedInWords(t *testing.T) {
 		t.Errorf("the dry run: %q", got)
 	}
 }
+
+// TestOutcomeOfSeveral: the mark of a request counts its targets, whose worst state gives the colour; one target is told by its
+// state, and those whose filter said no are not counted.
+func TestOutcomeOfSeveral(t *testing.T) {
+	of := func(states ...hook.State) (deliveries []hook.Delivery) {
+		for i, s := range states {
+			d := hook.Delivery{SubscriptionID: hook.ID(i + 1), State: s}
+			if s == hook.Succeeded {
+				d.LastStatus = 200
+			}
+			deliveries = append(deliveries, d)
+		}
+		return deliveries
+	}
+	old := of(hook.Succeeded, hook.Held)
+	again := append(of(hook.Succeeded, hook.Succeeded), old...) // both were delivered again: only that counts
+	for _, tc := range []struct {
+		deliveries           []hook.Delivery
+		short, detail, class string
+	}{
+		{of(hook.Succeeded), "✓ 200", "delivered 200", "state good"},
+		{of(hook.Held), "‖ held", "held", "state warn"},
+		{of(hook.Skipped, hook.Succeeded), "✓ 200", "delivered 200", "state good"},
+		{of(hook.Skipped, hook.Skipped), "– skipped", "skipped", "state quiet"},
+		{old, "‖ 1 of 2", "1 of 2 delivered, 1 held", "state warn"},
+		{again, "✓ 2 of 2", "2 of 2 delivered", "state good"},
+		{
+			of(hook.Held, hook.Waiting, hook.Failed, hook.Skipped, hook.Succeeded, hook.Cancelled, hook.Held), "✕ 1 of 6",
+			"1 of 6 delivered, 1 waiting, 2 held, 1 failed, 1 cancelled, 1 skipped", "state bad",
+		},
+	} {
+		o := hook.Worst(tc.deliveries)
+		mark := parse(t, RequestMark(&o)).One(".state")
+		if mark.Text() != tc.short+tc.detail || mark.Attr("title") != tc.detail || mark.Attr("class") != tc.class {
+			t.Errorf("%q, %q, %q; want %q and %q, %q", mark.Text(), mark.Attr("title"), mark.Attr("class"), tc.short, tc.detail, tc.class)
+		}
+	}
+}

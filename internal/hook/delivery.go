@@ -115,7 +115,18 @@ type DeliveryNews struct {
 // Outcome is the newest of what happened to the deliveries of a request: what its mark in a list says.
 type Outcome struct {
 	State      State
-	LastStatus int // 0 = no answer came
+	LastStatus int           // 0 = no answer came
+	Targets    [Held + 1]int // by state; all zero for a single delivery
+}
+
+// Wanted counts the targets that the request is for: all but those whose filter said no.
+func (o *Outcome) Wanted() (n int) {
+	for state, targets := range o.Targets {
+		if State(state) != Skipped {
+			n += targets
+		}
+	}
+	return n
 }
 
 // Worst returns the outcome that the deliveries of a request, newest first, have together. Of each target only the newest
@@ -132,10 +143,14 @@ func Worst(deliveries []Delivery) Outcome {
 		if d.SubscriptionID == 0 {
 			t.url = d.TargetURL
 		}
-		if r := slices.Index(byUrgency, d.State); !seen[t] && r > rank {
-			worst, rank = Outcome{d.State, d.LastStatus}, r
+		if seen[t] {
+			continue
 		}
 		seen[t] = true
+		worst.Targets[d.State]++
+		if r := slices.Index(byUrgency, d.State); r > rank {
+			worst.State, worst.LastStatus, rank = d.State, d.LastStatus, r
+		}
 	}
 	return worst
 }
