@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,7 +100,7 @@ func jsonError(err error) error {
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
 		switch {
 		case errors.Is(e.Err, json.ErrUnknownName):
-			return badField(hook.Malformed, e.JSONPointer.Parent(), "has a field that is not known")
+			return badField(hook.Malformed, e.JSONPointer.Parent(), unknownField(e))
 		case e.JSONPointer == "":
 			return hook.Errorf(hook.Malformed, "The body has to be a JSON object.")
 		}
@@ -110,6 +111,44 @@ func jsonError(err error) error {
 	}
 	return &hook.Error{Kind: hook.Malformed, Message: "The body is not JSON in valid UTF-8.", Err: err}
 }
+
+// unknownField says that an object has a field that it does not take, and which ones it takes: what the field is called is not
+// repeated, because it may be a secret in the wrong place.
+func unknownField(e *json.SemanticError) string {
+	text := "has a field that is not known, at byte " + strconv.FormatInt(e.ByteOffset, 10)
+	names := memberNames(e.GoType)
+	if near := nearest(e.JSONPointer.LastToken(), names); near != "" {
+		return text + ": perhaps " + near + " was meant"
+	}
+	return text + ": it takes " + strings.Join(names, ", ")
+}
+
+// memberNames returns the names of the members of a document.
+func memberNames(t reflect.Type) (names []string) {
+	for field := range t.Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// nearest returns the name that somebody meant who wrote another, "" when it is like none: it differs in the case of letters, in
+// signs between words, or is the beginning of one, or the other way round.
+func nearest(written string, names []string) string {
+	plain := func(s string) string { return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s)) }
+	const enough = 3 // letters that two names have to have in common
+	for _, name := range names {
+		a, b := plain(written), plain(name)
+		if len(a) >= enough && (strings.HasPrefix(b, a) || len(b) >= enough && strings.HasPrefix(a, b)) {
+			return name
+		}
+	}
+	return ""
+}
+
+// wholeDocument is the place of a mistake that is in no field.
+const wholeDocument = "$"
 
 // badField returns an error about one place of a document. The pointer must hold names that we know only.
 func badField(kind hook.Kind, at jsontext.Pointer, message string) error {
@@ -123,6 +162,9 @@ func badField(kind hook.Kind, at jsontext.Pointer, message string) error {
 		default:
 			location.WriteString(token)
 		}
+	}
+	if location.Len() == 0 {
+		location.WriteString(wholeDocument)
 	}
 	return &hook.Error{
 		Kind:    kind,

@@ -331,8 +331,10 @@ func (s *Server) readResend(r *http.Request, in *resendInput, request *hook.Requ
 	resend := hook.Resend{RequestID: request.ID, TargetURL: in.TargetURL.value}
 	var sub *hook.Subscription
 	switch toURL, toSub := in.TargetURL.value != "", in.SubscriptionID.value != ""; {
-	case toURL == toSub:
-		return resend, fieldError("target_url", "or subscription_id has to be given, one of them")
+	case toURL && toSub:
+		return resend, fieldError("target_url", "cannot be given together with subscription_id")
+	case !toURL && !toSub:
+		return resend, fieldError("target_url", "is missing: give it, or subscription_id in its place")
 	case toSub:
 		found, err := s.referredSubscription(r, "subscription_id", in.SubscriptionID.value)
 		if err != nil {

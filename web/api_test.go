@@ -296,3 +296,20 @@ func TestErrorsRepeatNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownField: the answer says where a field is that is not known, and what would be right, without a word of it.
+func TestUnknownField(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	for body, want := range map[string][2]string{
+		`{"name":"a","shop":"x"}`:                      {"$", "has a field that is not known, at byte 12: it takes name, slug, paused, cors, keep, rate_per_second, response"},
+		`{"name":"a","Paused":true}`:                   {"$", "has a field that is not known, at byte 12: perhaps paused was meant"},
+		`{"name":"a","keep":{"request":7}}`:            {"keep", "has a field that is not known, at byte 20: perhaps requests was meant"},
+		`{"response":{"headers":[{"name":"","v":1}]}}`: {"response.headers[0]", "has a field that is not known, at byte 35: it takes name, value"},
+	} {
+		got := s.api(s.token, "POST", "/api/v1/capture-urls", body).decode(t)["errors"].([]any)[0].(map[string]any)
+		if got["location"] != want[0] || got["message"] != want[1] {
+			t.Errorf("%s: %v, want %q", body, got, want)
+		}
+	}
+}
