@@ -288,28 +288,26 @@ func errorHint(status int) string {
 	return ""
 }
 
-// apiGroup is the operations of one kind of thing.
-type apiGroup struct {
-	Name       string
-	Operations []APIOperation
+// anchorOf names the place of an object on the page of the API.
+func anchorOf(object string) string {
+	return "object-" + strings.ReplaceAll(strings.ToLower(object), " ", "-")
 }
 
-// groups puts operations under headings, in the order in which they come.
-func groups(operations []APIOperation) []apiGroup {
-	var list []apiGroup
-	for _, o := range operations {
-		if len(list) == 0 || list[len(list)-1].Name != o.Group {
-			list = append(list, apiGroup{Name: o.Group})
-		}
-		last := &list[len(list)-1]
-		last.Operations = append(last.Operations, o)
-	}
-	return list
+func groupAnchor(group string) string {
+	return "group-" + strings.ReplaceAll(strings.ToLower(group), " ", "-")
 }
 
-func requiredText(required bool) string {
-	if required {
-		return ", required"
+// fieldType says what a field is: "integer", "query, string"; of an object in a place of its own its name follows.
+func fieldType(f APIField) string {
+	text := f.Type
+	switch {
+	case f.Of != "" && strings.HasPrefix(text, "list of objects"):
+		text = "list of"
+	case f.Of != "":
+		text = ""
 	}
-	return ""
+	if f.In != "" {
+		text = f.In + ", " + text
+	}
+	return text
 }

@@ -108,26 +108,55 @@ type URLItem struct {
 	Refused    []tally.URLRow // since the start, newest first; on such pages
 }
 
+// APIReference is what the page of the API documents.
+type APIReference struct {
+	Groups  []APIGroup
+	Objects []APIObject // that operations take or answer with
+}
+
+// APIGroup is operations that stand together under one heading.
+type APIGroup struct {
+	Name        string
+	Description string
+	Operations  []APIOperation
+}
+
+// APIObject is something that several operations take or answer with.
+type APIObject struct {
+	Name        string
+	Description string
+	Fields      []APIField
+}
+
 // APIOperation is one operation of the API as its page documents it.
 type APIOperation struct {
 	ID          string // anchor and operationId
-	Group       string // operations of a group stand together under one heading
 	Method      string
 	Path        string // /api/v1/capture-urls/{id}
 	Summary     string
 	Description string
-	Parameters  []APIParameter
-	Request     string // an example body, "" when there is none
+	Parameters  []APIField
+	Fields      []APIField // of the body
+	Request     string     // an example body, "" when there is none
+	AnswerOf    string     // the name of the object it answers with, or of a list of those; "" = fields, or nothing
+	AnswerList  bool
+	Answer      []APIField
 	Response    string // an example answer, "" when there is none
 	Statuses    []APIStatus
+	Curl        string // a call of it, up to the address of the server
+	CurlPath    string // what stands behind that
 }
 
-// APIParameter is a parameter of an operation.
-type APIParameter struct {
+// APIField is a parameter, or a field of a body or an object; one inside another has its path as name.
+type APIField struct {
 	Name        string
-	In          string // path, query
+	In          string // of a parameter: path, query
 	Type        string
+	Of          string // the name of the object that it is, or that is in the list; "" = none
 	Required    bool
+	Limits      []string
+	Values      []string // the only ones that are allowed; nil = others are, too
+	Default     string   // "" = none
 	Description string
 }
 

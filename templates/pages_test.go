@@ -115,7 +115,7 @@ func pages() map[string]templ.Component {
 		"server":                   Server(p, ServerView{Version: "v1", Started: now, Degraded: "The disk is full.", Warning: "The log is large."}),
 		"misdirected":              Misdirected(visitor, "evil.example"),
 		"misdirected, no host":     Misdirected(visitor, ""),
-		"API":                      APIDocs(p, sampleOperations()),
+		"API":                      APIDocs(p, "https://hooks.example", sampleReference()),
 		"inspector, last request":  InspectorPage(p, sampleInspector(&Detail{Request: &hook.Request{Summary: hook.Summary{ID: 5, Path: "/in/x"}}, URL: u.CaptureURL})),
 		"inspector, cut request":   InspectorPage(p, sampleInspector(sampleDetail(TabRequest, cutRequest()))),
 		"inspector, binary body":   InspectorPage(p, sampleInspector(sampleDetail(TabRequest, withBody("application/octet-stream", strings.Repeat("\x00\x01", 999))))),
@@ -149,15 +149,20 @@ func cutRequest() *hook.Request {
 	return r
 }
 
-func sampleOperations() []APIOperation {
-	return []APIOperation{
-		{
-			ID: "create", Group: "Capture URLs", Method: "POST", Path: "/api/v1/capture-urls", Summary: "Create", Description: "More.",
-			Parameters: []APIParameter{{"limit", "query", "integer", true, "How many."}}, Request: "{}", Response: "{}",
-			Statuses: []APIStatus{{201, "created"}, {422, "wrong"}},
+func sampleReference() APIReference {
+	create := APIOperation{
+		ID: "create", Method: "POST", Path: "/api/v1/capture-urls", Summary: "Create", Description: "More.",
+		Parameters: []APIField{{Name: "limit", In: "query", Type: "integer", Required: true, Description: "How many.", Limits: []string{"1 to 9"}, Default: "5"}},
+		Fields:     []APIField{{Name: "filter", Type: "object or null", Of: "Filter"}, {Name: "op", Type: "string", Values: []string{"is", "is_not"}}},
+		Request:    "{}", Response: "{}", AnswerOf: "Capture URL", AnswerList: true,
+		Statuses: []APIStatus{{201, "created"}, {422, "wrong"}}, Curl: "curl -d '{}' \\\n  ", CurlPath: "/api/v1/capture-urls",
+	}
+	return APIReference{
+		Groups: []APIGroup{
+			{Name: "Capture URLs", Description: "Addresses.", Operations: []APIOperation{create, {ID: "list", Method: "GET", Path: "/api/v1/capture-urls", Summary: "List"}}},
+			{Name: "Requests", Operations: []APIOperation{{ID: "get", Method: "GET", Path: "/api/v1/requests/{id}", Summary: "Get"}}},
 		},
-		{ID: "list", Group: "Capture URLs", Method: "GET", Path: "/api/v1/capture-urls", Summary: "List"},
-		{ID: "get", Group: "Requests", Method: "GET", Path: "/api/v1/requests/{id}", Summary: "Get"},
+		Objects: []APIObject{{Name: "Capture URL", Description: "It.", Fields: []APIField{{Name: "id", Type: "string"}}}, {Name: "Filter"}},
 	}
 }
 

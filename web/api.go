@@ -136,7 +136,9 @@ func memberNames(t reflect.Type) (names []string) {
 // nearest returns the name that somebody meant who wrote another, "" when it is like none: it differs in the case of letters, in
 // signs between words, or is the beginning of one, or the other way round.
 func nearest(written string, names []string) string {
-	plain := func(s string) string { return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s)) }
+	plain := func(s string) string {
+		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	}
 	const enough = 3 // letters that two names have to have in common
 	for _, name := range names {
 		a, b := plain(written), plain(name)

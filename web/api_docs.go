@@ -26,11 +26,20 @@ const serversMember = `"servers": [{"url": "/"}]`
 // apiDocument is the part of an OpenAPI document that the page of the API shows.
 type apiDocument struct {
 	Paths      map[string]apiPath `json:"paths"`
+	Tags       []apiTag           `json:"tags"`
 	Components struct {
 		Parameters    map[string]apiParameter `json:"parameters"`
 		RequestBodies map[string]apiContent   `json:"requestBodies"`
 		Responses     map[string]apiContent   `json:"responses"`
+		Schemas       map[string]apiSchema    `json:"schemas"`
 	} `json:"components"`
+
+	objects []apiSchema // that operations refer to, in the order in which they do
+}
+
+type apiTag struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
 }
 
 // apiPath has an operation for each method of a path, and the parameters that they share.
@@ -57,23 +66,26 @@ type apiOperation struct {
 }
 
 type apiParameter struct {
-	Ref         string `json:"$ref"`
-	Name        string `json:"name"`
-	In          string `json:"in"`
-	Required    bool   `json:"required"`
-	Description string `json:"description"`
-	Schema      struct {
-		Type string `json:"type"`
-	} `json:"schema"`
+	Ref         string    `json:"$ref"`
+	Name        string    `json:"name"`
+	In          string    `json:"in"`
+	Required    bool      `json:"required"`
+	Description string    `json:"description"`
+	Schema      apiSchema `json:"schema"`
+	Example     string    `json:"example"`
 }
 
 // apiContent is a request body or a response.
 type apiContent struct {
-	Ref         string `json:"$ref"`
-	Description string `json:"description"`
-	Content     map[string]struct {
-		Example jsontext.Value `json:"example"`
-	} `json:"content"`
+	Ref         string              `json:"$ref"`
+	Description string              `json:"description"`
+	Required    bool                `json:"required"`
+	Content     map[string]apiMedia `json:"content"`
+}
+
+type apiMedia struct {
+	Schema  apiSchema      `json:"schema"`
+	Example jsontext.Value `json:"example"`
 }
 
 func (c apiContent) example() string {
@@ -84,19 +96,32 @@ func (c apiContent) example() string {
 	return string(example)
 }
 
-// apiOperations returns what openapi.json says about the routes of the API, in the order of the routes.
-func apiOperations(routes []route) (all []templates.APIOperation, err error) {
+// newAPIReference returns what openapi.json says about the routes of the API, in the order of the routes.
+func newAPIReference(routes []route) (ref templates.APIReference, err error) {
 	var d apiDocument
 	if err := json.Unmarshal(openAPI, &d); err != nil {
-		return nil, fmt.Errorf("openapi.json: %w", err)
+		return ref, fmt.Errorf("openapi.json: %w", err)
+	}
+	for _, tag := range d.Tags {
+		ref.Groups = append(ref.Groups, templates.APIGroup{Name: tag.Name, Description: tag.Description})
 	}
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt.pattern, " ")
-		if op := d.Paths[path].operation(method); op != nil {
-			all = append(all, d.describe(method, path, op))
+		op := d.Paths[path].operation(method)
+		if op == nil {
+			continue
+		}
+		for i := range ref.Groups {
+			if g := &ref.Groups[i]; g.Name == op.Tags[0] {
+				g.Operations = append(g.Operations, d.describe(method, path, op))
+			}
 		}
 	}
-	return all, nil
+	d.refer(d.schema(d.Components.Schemas["Problem"]))
+	for _, o := range d.objects {
+		ref.Objects = append(ref.Objects, templates.APIObject{Name: o.Title, Description: o.Description, Fields: d.fields(o, "")})
+	}
+	return ref, nil
 }
 
 // resolve returns what a reference into components points to, or the thing itself.
@@ -108,26 +133,75 @@ func resolve[T any](thing T, ref string, components map[string]T) T {
 }
 
 func (d *apiDocument) describe(method, path string, op *apiOperation) templates.APIOperation {
+	body := resolve(op.RequestBody, op.RequestBody.Ref, d.Components.RequestBodies)
 	doc := templates.APIOperation{
-		ID: op.OperationID, Group: op.Tags[0], Method: method, Path: path, Summary: op.Summary, Description: op.Description,
-		Request: resolve(op.RequestBody, op.RequestBody.Ref, d.Components.RequestBodies).example(),
+		ID: op.OperationID, Method: method, Path: path, Summary: op.Summary, Description: op.Description,
+		Request: body.example(), Fields: d.fields(d.schema(body.Content["application/json"].Schema), ""),
 	}
+	var parameters []apiParameter
 	for _, p := range slices.Concat(d.Paths[path].Parameters, op.Parameters) {
-		p = resolve(p, p.Ref, d.Components.Parameters)
-		doc.Parameters = append(doc.Parameters, templates.APIParameter{
-			Name: p.Name, In: p.In, Type: p.Schema.Type, Required: p.Required, Description: p.Description,
+		parameters = append(parameters, resolve(p, p.Ref, d.Components.Parameters))
+	}
+	for _, p := range parameters {
+		doc.Parameters = append(doc.Parameters, templates.APIField{
+			Name: p.Name, Type: p.Schema.typeNames(), In: p.In, Required: p.Required, Description: p.Description,
+			Limits: p.Schema.limits(), Values: p.Schema.values(), Default: defaultOf(&p.Schema),
 		})
 	}
 	for text, response := range op.Responses {
 		response = resolve(response, response.Ref, d.Components.Responses)
 		status, _ := strconv.Atoi(text) // a test holds that they are numbers
 		doc.Statuses = append(doc.Statuses, templates.APIStatus{Status: status, Description: response.Description})
-		if status < 300 {
+		if status < 300 && len(response.Content) > 0 && doc.Response == "" {
 			doc.Response = response.example()
+			d.describeAnswer(&doc, d.schema(response.Content["application/json"].Schema))
 		}
 	}
 	slices.SortFunc(doc.Statuses, func(a, b templates.APIStatus) int { return a.Status - b.Status })
+	doc.Curl, doc.CurlPath = curlLine(method, path, parameters, body.Content["application/json"].Example)
 	return doc
+}
+
+// describeAnswer says what an operation answers with: something that is described in a place of its own, a list of those, or
+// fields.
+func (d *apiDocument) describeAnswer(doc *templates.APIOperation, answer apiSchema) {
+	if answer.Title != "" {
+		doc.AnswerOf = d.refer(answer)
+		return
+	}
+	for _, p := range answer.Properties {
+		if p.name == "items" && p.schema.Items != nil {
+			if item := d.schema(*p.schema.Items); item.Title != "" {
+				doc.AnswerOf, doc.AnswerList = d.refer(item), true
+				return
+			}
+		}
+	}
+	doc.Answer = d.fields(answer, "")
+}
+
+// curlLine returns a call of an operation with example values, but for the address of the server, which stands in front of the
+// path.
+func curlLine(method, path string, parameters []apiParameter, body jsontext.Value) (call, at string) {
+	var query string
+	for _, p := range parameters {
+		switch {
+		case p.In == "path":
+			path = strings.Replace(path, "{"+p.Name+"}", p.Example, 1)
+		case p.Required:
+			query = "?" + p.Name + "=" + p.Example
+		}
+	}
+	call = `curl -H "Authorization: Bearer $TOKEN"`
+	if method != http.MethodGet && (method != http.MethodPost || len(body) == 0) { // curl finds out by itself
+		call += " -X " + method
+	}
+	if len(body) > 0 {
+		short := body.Clone()
+		_ = short.Compact() // it was read already
+		call += " -H 'Content-Type: application/json' \\\n  -d '" + strings.ReplaceAll(string(short), "'", `'\''`) + "'"
+	}
+	return call + " \\\n  ", path + query
 }
 
 // GET /api/openapi.json
@@ -144,5 +218,5 @@ func (s *Server) openAPIDocument(w http.ResponseWriter, r *http.Request) error {
 
 // GET /api/docs
 func (s *Server) docsPage(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, templates.APIDocs(s.page(r, "API"), s.operations))
+	return s.render(w, r, http.StatusOK, templates.APIDocs(s.page(r, "API"), s.Site.Base(r), s.reference))
 }

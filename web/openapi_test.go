@@ -269,26 +269,141 @@ func TestOpenAPIServed(t *testing.T) {
 	wantStatus(t, "docs", s.browser().get("/team/api/docs", "Host", "hooks.example"), 200)
 }
 
-// Every operation is on the page, with its parameters and examples.
-func TestAPIOperations(t *testing.T) {
+// Every operation is on the page, with its parameters, fields and examples, in groups of different names.
+func TestAPIReference(t *testing.T) {
 	s := newSite(t)
-	operations := s.web.operations
 	takesBody := map[string]bool{}
 	for _, rt := range s.web.routes {
 		takesBody[rt.pattern] = rt.body != noBody
 	}
-	if len(operations) != 29 {
-		t.Errorf("%d operations", len(operations))
+	seen, groups := 0, map[string]bool{}
+	for _, g := range s.web.reference.Groups {
+		if groups[g.Name] || g.Description == "" || len(g.Operations) == 0 {
+			t.Errorf("the group %q", g.Name)
+		}
+		groups[g.Name] = true
+		for _, op := range g.Operations {
+			seen++
+			body := takesBody[op.Method+" "+op.Path]
+			if op.ID == "" || op.Summary == "" || len(op.Statuses) < 3 || body != (op.Request != "") || body != (len(op.Fields) > 0) {
+				t.Errorf("%+v", op)
+			}
+			if op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/body") && (op.Response == "" || op.AnswerOf == "") {
+				t.Errorf("%s %s has no example, or does not say what it answers with", op.Method, op.Path)
+			}
+			if strings.Contains(op.Path, "{id}") && (len(op.Parameters) == 0 || op.Parameters[0].Name != "id" || op.Parameters[0].Description == "") {
+				t.Errorf("%s %s: parameters %+v", op.Method, op.Path, op.Parameters)
+			}
+			if strings.ContainsAny(op.CurlPath, "{}") {
+				t.Errorf("%s %s: a command with %s", op.Method, op.Path, op.CurlPath)
+			}
+		}
 	}
-	for _, op := range operations {
-		if op.ID == "" || op.Group == "" || op.Summary == "" || len(op.Statuses) < 3 || takesBody[op.Method+" "+op.Path] != (op.Request != "") {
-			t.Errorf("%+v", op)
+	if seen != 29 {
+		t.Errorf("%d operations", seen)
+	}
+	objects := map[string]bool{}
+	for _, o := range s.web.reference.Objects {
+		objects[o.Name] = true
+	}
+	for _, name := range []string{"Capture URL", "Request", "Subscription", "Filter", "Condition", "Delivery", "Attempt", "Replay", "Error"} {
+		if !objects[name] {
+			t.Errorf("%s is not described", name)
 		}
-		if op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/body") && op.Response == "" {
-			t.Errorf("%s %s has no example", op.Method, op.Path)
+	}
+}
+
+// The page of the API says what people looked for in vain, and stays small enough to be read on a telephone.
+func TestAPIDocsPage(t *testing.T) {
+	a := newSite(t).browser().get("/api/docs")
+	if len(a.body) > 400<<10 {
+		t.Errorf("%d bytes", len(a.body))
+	}
+	page := a.parse(t)
+	rows := map[string]string{}
+	for _, section := range []string{"#createSubscription", "#deleteAllRequests", "#listRequests", "#object-condition"} {
+		for _, row := range page.All(section + " .fields tbody tr") {
+			rows[section+" "+strings.Fields(row.Text())[0]] = row.Text()
 		}
-		if strings.Contains(op.Path, "{id}") && (len(op.Parameters) == 0 || op.Parameters[0].Name != "id" || op.Parameters[0].Description == "") {
-			t.Errorf("%s %s: parameters %+v", op.Method, op.Path, op.Parameters)
+	}
+	for row, words := range map[string][]string{
+		"#createSubscription name":           {"required", "1 to 200 characters"},
+		"#createSubscription signing.scheme": {"standard-v1a", "Default"},
+		"#createSubscription max_attempts":   {"1 to 100", "10"},
+		"#createSubscription backoff":        {"list of numbers", "Each 1 to 604,800", "at most 99 entries"},
+		"#createSubscription filter":         {"Filter"},
+		"#object-condition op":               {"is_not", "glob"},
+		"#listRequests limit":                {"1 to 200", "50"},
+		"#deleteAllRequests all":             {"Only", "true", "required"},
+		"#deleteAllRequests unfinished":      {"cancel"},
+	} {
+		for _, word := range words {
+			if !strings.Contains(strings.ToLower(rows[row]), strings.ToLower(word)) {
+				t.Errorf("%s: %q without %q", row, rows[row], word)
+			}
+		}
+	}
+}
+
+// The limits, the values and the defaults that the document gives for inputs are those of the API.
+func TestOpenAPILimits(t *testing.T) {
+	s := newSite(t)
+	docs := readSchemas(t)
+	u := s.user(false)
+	token := s.token(u)
+	captureURL := "/api/v1/capture-urls/" + storetest.CaptureURLOf(t, s.store, u).ID.Text(hook.CaptureURLPrefix)
+	for _, input := range []struct {
+		schema, path string
+		around       func(name string, value any) map[string]any
+	}{
+		{"CaptureURLInput", "/api/v1/capture-urls", func(name string, v any) map[string]any { return map[string]any{"name": "a", name: v} }},
+		{"KeepInput", "/api/v1/capture-urls", func(name string, v any) map[string]any {
+			return map[string]any{"name": "a", "keep": map[string]any{name: v}}
+		}},
+		{"ResponseInput", "/api/v1/capture-urls", func(name string, v any) map[string]any {
+			return map[string]any{"name": "a", "response": map[string]any{name: v}}
+		}},
+		{"SubscriptionInput", captureURL + "/subscriptions", func(name string, v any) map[string]any {
+			doc := map[string]any{"name": "a", "target_url": "https://a.example", "backoff": []int{1}}
+			doc[name] = v
+			return doc
+		}},
+		{"SigningInput", captureURL + "/subscriptions", func(name string, v any) map[string]any {
+			return map[string]any{"name": "a", "target_url": "https://a.example", "signing": map[string]any{"scheme": "github", name: v}}
+		}},
+		{"ConditionInput", captureURL + "/subscriptions", func(name string, v any) map[string]any {
+			condition := map[string]any{"field": "method", "op": "is", "value": "a"}
+			condition[name] = v
+			return map[string]any{"name": "a", "target_url": "https://a.example", "filter": map[string]any{"all": []any{condition}}}
+		}},
+	} {
+		send := func(name string, value any, status int) {
+			t.Helper()
+			body, _ := json.Marshal(input.around(name, value))
+			a := s.api(token, "POST", input.path, string(body))
+			wantStatus(t, fmt.Sprintf("%s.%s = %.40v", input.schema, name, value), a, status)
+		}
+		for name, schema := range docs.at("#/components/schemas/" + input.schema + "/properties") {
+			schema := schema.(map[string]any)
+			for bound, beyond := range map[string]float64{"minimum": -1, "maximum": 1} {
+				if n, ok := schema[bound].(float64); ok && name != "bytes" {
+					send(name, n, 201)
+					send(name, n+beyond, 422)
+				}
+			}
+			if n, ok := schema["maxLength"].(float64); ok && name != "target_url" && name != "field" && name != "slug" {
+				send(name, strings.Repeat("a", int(n)), 201)
+				send(name, strings.Repeat("a", int(n)+1), 422)
+			}
+			if values, ok := schema["enum"].([]any); ok {
+				for _, v := range values {
+					send(name, v, 201)
+				}
+				send(name, "x", 422)
+			}
+			if def, ok := schema["default"]; ok && def != nil {
+				send(name, def, 201)
+			}
 		}
 	}
 }

@@ -63,15 +63,15 @@ type Setup struct {
 // use.
 type Server struct {
 	Options
-	routes     []route
-	mux        *http.ServeMux
-	sessions   sessions
-	sockets    *sockets
-	flashes    flashes // sentences
-	secrets    flashes // secrets that are shown once
-	tries      tries
-	reading    *reading
-	operations []templates.APIOperation // of the API, for its page
+	routes    []route
+	mux       *http.ServeMux
+	sessions  sessions
+	sockets   *sockets
+	flashes   flashes // sentences
+	secrets   flashes // secrets that are shown once
+	tries     tries
+	reading   *reading
+	reference templates.APIReference // of the API, for its page
 
 	canary   canary
 	claimed  atomic.Bool // there is a user: set-up is over
@@ -97,7 +97,7 @@ func New(o Options) (*Server, error) {
 		s.mux.Handle(rt.pattern, s.wrap(rt))
 	}
 	var err error
-	s.operations, err = apiOperations(s.routes)
+	s.reference, err = newAPIReference(s.routes)
 	return s, err
 }
 
