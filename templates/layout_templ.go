@@ -479,7 +479,7 @@ func top(p Page) templ.Component {
 	})
 }
 
-// account is the menu of whoever is signed in. It opens without JavaScript.
+// account is the menu of whoever is logged in. It opens without JavaScript.
 func account(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

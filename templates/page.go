@@ -20,7 +20,7 @@ type Page struct {
 	Base        string    // path that the dashboard is mounted at: "" or "/sub"
 	CaptureBase string    // what stands before /in/{slug} in addresses: https://hooks.example.com
 	Now         time.Time // when the page is made: relative times count from it
-	Email       string    // who is signed in, "" when nobody is
+	Email       string    // who is logged in, "" when nobody is
 	Admin       bool      // the user manages users and sees every capture URL
 	AuthNone    bool      // there is no login: each page says so
 	Flash       string    // what the last form did, shown once

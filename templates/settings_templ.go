@@ -215,7 +215,7 @@ func accountBlock(p Page, a AccountPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "\"><div class=\"actions\"><button class=\"btn\" data-variant=\"outline\">Sign out everywhere</button> <span class=\"muted\">Ends every session of yours, in all browsers, this one included. API tokens stay valid.</span></div></form></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "\"><div class=\"actions\"><button class=\"btn\" data-variant=\"outline\">Log out everywhere</button> <span class=\"muted\">Ends every session of yours, in all browsers, this one included. API tokens stay valid.</span></div></form></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

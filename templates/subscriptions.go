@@ -173,6 +173,14 @@ func stateOf(s *hook.SubscriptionStatus) (word, class string) {
 	return "Delivering", "good"
 }
 
+// unfinishedWord says what the unfinished deliveries of a subscription are.
+func unfinishedWord(s *hook.SubscriptionStatus) string {
+	if s.HeldWhy() != "" {
+		return "Held"
+	}
+	return "Waiting"
+}
+
 // successRate returns the share of attempts of the last hour that the target took, "" when there were none.
 func successRate(s *hook.SubscriptionStatus) string {
 	var ok, failed int64
@@ -223,7 +231,7 @@ func hourText(s *hook.SubscriptionStatus) string {
 	for _, m := range s.Hour {
 		ok, failed = ok+m.OK, failed+m.Failed
 	}
-	return "Last hour: " + counted(ok, "attempt", "attempts") + " taken, " + view.Count(failed) + " failed"
+	return "Last hour: " + counted(ok, "attempt", "attempts") + " succeeded, " + view.Count(failed) + " failed"
 }
 
 // scheduleText tells a schedule: "10 attempts: 5s, 5m, 30m, …".

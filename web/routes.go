@@ -104,7 +104,7 @@ func (s *Server) routeList() []route {
 		{"GET /settings", users, noBody, s.settingsPage},
 		{"GET /settings/password", users, noBody, s.backToSettings},
 		{"POST /settings/password", users, formBody, s.changePassword},
-		{"POST /settings/sessions/end", users, noBody, s.signOutEverywhere},
+		{"POST /settings/sessions/end", users, noBody, s.logOutEverywhere},
 		{"GET /settings/tokens", users, noBody, s.backToSettings},
 		{"POST /settings/tokens", users, formBody, s.createToken},
 		{"POST /settings/tokens/{id}/revoke", users, noBody, s.revokeToken},

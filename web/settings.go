@@ -105,7 +105,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request) error {
 	revoke := r.PostForm.Get("tokens") == "revoke"
 	change, err := s.replacePassword(w, r, r.PostForm.Get("current"), r.PostForm.Get("password"), revoke)
 	if err == nil {
-		s.flash(r, "Your password is changed. You are signed out everywhere else."+tokensAfter(change, revoke))
+		s.flash(r, "Your password is changed. You are logged out everywhere else."+tokensAfter(change, revoke))
 		return s.redirect(w, r, "/settings")
 	}
 	fields, err := fieldErrors(err)
@@ -159,8 +159,8 @@ func (s *Server) checkNewPassword(r *http.Request, current, password string) (ph
 	return s.Hasher.Hash(r.Context(), password)
 }
 
-// signOutEverywhere: POST /settings/sessions/end ends all sessions of who is logged in, this one too.
-func (s *Server) signOutEverywhere(w http.ResponseWriter, r *http.Request) error {
+// logOutEverywhere: POST /settings/sessions/end ends all sessions of who is logged in, this one too.
+func (s *Server) logOutEverywhere(w http.ResponseWriter, r *http.Request) error {
 	if s.LocalUser != nil {
 		return errNoPasswords
 	}

@@ -105,7 +105,7 @@ func TestSignOutEverywhere(t *testing.T) {
 	here, there, other := s.loggedIn(u), s.loggedIn(u), s.loggedIn(s.user(false))
 	var ended []string
 	mustRegister(t, s.web.sockets, viewer{session: hashSession(here.cookie(sessionCookie)), user: u.ID}, "here", &ended)
-	wantRedirect(t, "sign out everywhere", here.post("/settings/sessions/end"), "/login")
+	wantRedirect(t, "log out everywhere", here.post("/settings/sessions/end"), "/login")
 	wantRedirect(t, "here", here.get("/"), "/login?next=%2F")
 	wantRedirect(t, "there", there.get("/"), "/login?next=%2F")
 	wantStatus(t, "somebody else", other.get("/"), http.StatusOK)
