@@ -14,6 +14,15 @@ type ReplayForm struct {
 	Since, Until string
 	Rate         string
 	Count        *int64 // nil = not counted yet
+	LeftOut      int64  // requests that would be sent as well, had their bodies been kept
+}
+
+// leftOut says what a replay leaves out.
+func (f ReplayForm) leftOut() string {
+	if f.LeftOut == 1 {
+		return "1 is left out: it was noted without its body."
+	}
+	return view.Count(f.LeftOut) + " are left out: they were noted without their bodies."
 }
 
 // replayOutcome says where a replay stands.

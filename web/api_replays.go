@@ -87,7 +87,7 @@ func (s *Server) apiCreateReplay(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := s.countReplay(r.Context(), actor(r), &replay); err != nil {
+	if _, err := s.countReplay(r.Context(), actor(r), &replay); err != nil {
 		return err
 	}
 	if in.DryRun.value {

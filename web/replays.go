@@ -23,52 +23,55 @@ const (
 
 func replayPath(id hook.ID) string { return "/replays/" + id.Text(hook.ReplayPrefix) }
 
-// countReplay checks a replay and sets its Count to the number of stored requests that it would send. UpTo becomes the newest that
-// is counted: what is captured meanwhile does not belong to it.
-func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay) error {
+// countReplay checks a replay and sets its Count to the number of stored requests that it would send. It returns how many it would
+// send as well, had their bodies been kept. UpTo becomes the newest that is counted: what is captured meanwhile does not belong to it.
+func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay) (leftOut int64, err error) {
 	sub, err := s.Store.Subscription(ctx, by, r.SubscriptionID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.CaptureURLID = sub.CaptureURLID
 	sub.Filter = r.Filter
 	if err := joinInvalid(r.Validate(), s.checkFilter(&sub.Subscription)); err != nil {
-		return err
+		return 0, err
 	}
 	r.Filter.Normalize()
 	match, err := filter.NewMatcher(r.Filter)
 	if err != nil {
-		return fieldError("filter.jq", err.Error())
+		return 0, fieldError("filter.jq", err.Error())
 	}
 	done, err := s.tries.begin(by.UserID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
 	u, err := s.Store.CaptureURL(ctx, by, r.CaptureURLID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r.Count, r.UpTo = 0, max(u.LastRequestID, 1) // 0 would be what there is when it starts
 	seen := *r
 	for all := false; !all; {
 		until := time.Now().Add(countStep)
 		seen.Cursor, all, err = s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request) bool {
-			if match.Match(ctx, request).Matched {
+			switch {
+			case match.Match(ctx, request).Matched:
 				r.Count++
+			case match.LeftOut(request):
+				leftOut++
 			}
 			return ctx.Err() == nil && time.Now().Before(until)
 		})
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // and not the time of one query, which tells of itself
-			return hook.Errorf(hook.Unavailable, "Counting took longer than %s: choose a shorter time with since and until.", countTime)
+			return 0, hook.Errorf(hook.Unavailable, "Counting took longer than %s: choose a shorter time with since and until.", countTime)
 		}
 		if err = cmp.Or(ctx.Err(), err); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return leftOut, nil
 }
 
 // newReplayPage: GET /subscriptions/{id}/replay
@@ -98,7 +101,7 @@ func (s *Server) startReplay(w http.ResponseWriter, r *http.Request) error {
 	}
 	replay := hook.Replay{SubscriptionID: sub.ID, By: user(r).Email}
 	if err = joinInvalid(readReplayForm(r.PostForm, &replay), replay.Validate()); err == nil {
-		err = s.countReplay(r.Context(), actor(r), &replay)
+		form.LeftOut, err = s.countReplay(r.Context(), actor(r), &replay)
 	}
 	if err != nil {
 		fields, other := fieldErrors(err)

@@ -16,7 +16,7 @@ func TestReplayEndsWhereItWasCounted(t *testing.T) {
 	count := func(want int64) hook.Replay {
 		t.Helper()
 		r := hook.Replay{SubscriptionID: sub.ID}
-		if err := s.web.countReplay(t.Context(), by, &r); err != nil {
+		if _, err := s.web.countReplay(t.Context(), by, &r); err != nil {
 			t.Fatal(err)
 		}
 		if r.Count != want {

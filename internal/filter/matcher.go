@@ -49,6 +49,11 @@ func (m *Matcher) Match(ctx context.Context, r *hook.Request) Verdict {
 	return m.program.Judge(ctx, m.filter.JQ, r)
 }
 
+// LeftOut reports whether a request cannot be delivered only because its body was not kept, as far as conditions can tell.
+func (m *Matcher) LeftOut(r *hook.Request) bool {
+	return r.Truncated && NewFacts(r, math.MaxInt).Match(&m.filter) == hook.Delivered
+}
+
 // Judge runs the program, whose text is told where it says no.
 func (p *Program) Judge(ctx context.Context, text string, r *hook.Request) Verdict {
 	matched, err := p.Match(ctx, r.Body)
