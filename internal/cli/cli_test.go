@@ -255,7 +255,7 @@ func TestUserDelete(t *testing.T) {
 	admin, owner := storetest.User(t, s, true), storetest.User(t, s, false)
 	kept := storetest.CaptureURLOf(t, s, owner)
 
-	in.fails(exitFailed, "only admin", "", "user", "delete", admin.Email)
+	in.fails(exitFailed, admin.Email+" is the only admin. Make another admin first: hookkeeper user add EMAIL --admin.\n", "", "user", "delete", admin.Email)
 	in.fails(exitFailed, `no user "nobody@example.com"`, "", "user", "delete", "nobody@example.com")
 	in.fails(exitFailed, "owns 1 capture URL", "", "user", "delete", owner.Email)
 	in.fails(exitFailed, "--transfer-to EMAIL or --with-data", "", "user", "delete", owner.Email)

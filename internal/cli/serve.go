@@ -82,8 +82,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, stderr io.Wri
 	log.LogAttrs(ctx, slog.LevelInfo, "settings", c.LogAttrs()...)
 	warnOfProxy(log)
 	if files.scarce() {
-		log.Warn("fewer connections and live views are taken than could be: raise the limit of open files",
-			"connections", files.conns, "live_views", files.sockets)
+		log.Warn(files.warning(), "connections", files.conns, "live_views", files.sockets)
 	}
 	s := &server{config: c, log: log, stderr: stderr, hub: live.NewHub(), files: files}
 	if err := s.open(ctx); err != nil {

@@ -181,6 +181,9 @@ func (c *userDeleteCmd) Run(env *environment) error {
 
 func (c *userDeleteCmd) delete(env *environment, s *store.Store, u hook.User, options store.DeleteUserOptions) error {
 	err := s.DeleteUser(env.ctx, u.ID, options)
+	if errors.Is(err, store.ErrLastAdmin) {
+		return hook.Errorf(hook.Conflict, "%s is the only admin. Make another admin first: hookkeeper user add EMAIL --admin.", u.Email)
+	}
 	if known, ok := errors.AsType[*hook.Error](err); ok && known.Kind == hook.Conflict && options == (store.DeleteUserOptions{}) {
 		return hook.Errorf(hook.Conflict, "%s For that: --transfer-to EMAIL or --with-data.", known.Message)
 	}

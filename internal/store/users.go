@@ -180,6 +180,9 @@ func heirOf(ctx context.Context, tx *sql.Tx, id hook.ID, opts DeleteUserOptions)
 	return heir, err
 }
 
+// ErrLastAdmin says that nobody would be left who can add users.
+var ErrLastAdmin = hook.Errorf(hook.Conflict, "This is the only admin. Make another admin first.")
+
 func refuseLastAdmin(ctx context.Context, tx *sql.Tx, id hook.ID) error {
 	var admin bool
 	err := tx.QueryRowContext(ctx, "SELECT admin FROM users WHERE id = $1", id).Scan(&admin)
@@ -191,7 +194,7 @@ func refuseLastAdmin(ctx context.Context, tx *sql.Tx, id hook.ID) error {
 		return err
 	}
 	if others == 0 {
-		return hook.Errorf(hook.Conflict, "This is the only admin. Make another admin first.")
+		return ErrLastAdmin
 	}
 	return nil
 }
