@@ -138,10 +138,8 @@ type APIOperation struct {
 	Parameters  []APIField
 	Fields      []APIField // of the body
 	Request     string     // an example body, "" when there is none
-	AnswerOf    string     // the name of the object it answers with, or of a list of those; "" = fields, or nothing
-	AnswerList  bool
-	Answer      []APIField
-	Response    string // an example answer, "" when there is none
+	Answer      []APIField // when it answers with fields
+	Response    string     // an example answer, "" when there is none
 	Statuses    []APIStatus
 	Curl        string // a call of it, up to the address of the server
 	CurlPath    string // what stands behind that
@@ -164,6 +162,8 @@ type APIField struct {
 type APIStatus struct {
 	Status      int
 	Description string
+	Of          string // the name of the object that is answered with, or of a list of those; "" = none
+	List        bool
 }
 
 // Problem is what an error page says.

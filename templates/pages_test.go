@@ -154,8 +154,8 @@ func sampleReference() APIReference {
 		ID: "create", Method: "POST", Path: "/api/v1/capture-urls", Summary: "Create", Description: "More.",
 		Parameters: []APIField{{Name: "limit", In: "query", Type: "integer", Required: true, Description: "How many.", Limits: []string{"1 to 9"}, Default: "5"}},
 		Fields:     []APIField{{Name: "filter", Type: "object or null", Of: "Filter"}, {Name: "op", Type: "string", Values: []string{"is", "is_not"}}},
-		Request:    "{}", Response: "{}", AnswerOf: "Capture URL", AnswerList: true,
-		Statuses: []APIStatus{{201, "created"}, {422, "wrong"}}, Curl: "curl -d '{}' \\\n  ", CurlPath: "/api/v1/capture-urls",
+		Request:    "{}", Response: "{}",
+		Statuses: []APIStatus{{Status: 201, Description: "created", Of: "Capture URL", List: true}, {Status: 422, Description: "wrong"}}, Curl: "curl -d '{}' \\\n  ", CurlPath: "/api/v1/capture-urls",
 	}
 	return APIReference{
 		Groups: []APIGroup{

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -148,36 +149,36 @@ func (d *apiDocument) describe(method, path string, op *apiOperation) templates.
 			Limits: p.Schema.limits(), Values: p.Schema.values(), Default: defaultOf(&p.Schema),
 		})
 	}
-	for text, response := range op.Responses {
-		response = resolve(response, response.Ref, d.Components.Responses)
-		status, _ := strconv.Atoi(text) // a test holds that they are numbers
-		doc.Statuses = append(doc.Statuses, templates.APIStatus{Status: status, Description: response.Description})
-		if status < 300 && len(response.Content) > 0 && doc.Response == "" {
+	for _, text := range slices.Sorted(maps.Keys(op.Responses)) {
+		response := resolve(op.Responses[text], op.Responses[text].Ref, d.Components.Responses)
+		st := templates.APIStatus{Description: response.Description}
+		st.Status, _ = strconv.Atoi(text) // a test holds that they are numbers of three digits
+		if media, ok := response.Content["application/json"]; ok {
 			doc.Response = response.example()
-			d.describeAnswer(&doc, d.schema(response.Content["application/json"].Schema))
+			answer := d.schema(media.Schema)
+			if st.Of, st.List = d.answersWith(answer); st.Of == "" {
+				doc.Answer = d.fields(answer, "")
+			}
 		}
+		doc.Statuses = append(doc.Statuses, st)
 	}
-	slices.SortFunc(doc.Statuses, func(a, b templates.APIStatus) int { return a.Status - b.Status })
 	doc.Curl, doc.CurlPath = curlLine(method, path, parameters, body.Content["application/json"].Example)
 	return doc
 }
 
-// describeAnswer says what an operation answers with: something that is described in a place of its own, a list of those, or
-// fields.
-func (d *apiDocument) describeAnswer(doc *templates.APIOperation, answer apiSchema) {
+// answersWith returns the name of what an answer is, or of what it is a list of, when that is described in a place of its own.
+func (d *apiDocument) answersWith(answer apiSchema) (name string, list bool) {
 	if answer.Title != "" {
-		doc.AnswerOf = d.refer(answer)
-		return
+		return d.refer(answer), false
 	}
 	for _, p := range answer.Properties {
 		if p.name == "items" && p.schema.Items != nil {
 			if item := d.schema(*p.schema.Items); item.Title != "" {
-				doc.AnswerOf, doc.AnswerList = d.refer(item), true
-				return
+				return d.refer(item), true
 			}
 		}
 	}
-	doc.Answer = d.fields(answer, "")
+	return "", false
 }
 
 // curlLine returns a call of an operation with example values, but for the address of the server, which stands in front of the

@@ -100,6 +100,31 @@ func (s *Server) apiCreateReplay(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusCreated, newReplayJSON(replay))
 }
 
+// apiReplays: GET /api/v1/subscriptions/{id}/replays
+func (s *Server) apiReplays(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id", hook.SubscriptionPrefix)
+	if err != nil {
+		return err
+	}
+	query, err := apiQuery(r, "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	limit, err := queryLimit(query)
+	if err != nil {
+		return err
+	}
+	before, err := queryID(query, "cursor", hook.ReplayPrefix)
+	if err != nil {
+		return err
+	}
+	rows, err := s.Store.Replays(r.Context(), actor(r), id, before, limit+1)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, newList(rows, limit, newReplayJSON, func(r hook.Replay) string { return r.ID.Text(hook.ReplayPrefix) }))
+}
+
 // apiReplay: GET /api/v1/replays/{id}
 func (s *Server) apiReplay(w http.ResponseWriter, r *http.Request) error {
 	id, err := apiPathID(r, hook.ReplayPrefix)

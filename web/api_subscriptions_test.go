@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -328,4 +329,37 @@ func TestAPIDiscardAndDeliverNow(t *testing.T) {
 	wantJSON(t, "discarded", any(s.call("POST", path+"/discard", "", 200)), `{"discarded":1}`)
 	doc := s.call("GET", "/api/v1/deliveries/"+d.ID.Text(hook.DeliveryPrefix), "", 200)
 	wantJSON(t, "delivery", []any{doc["state"], doc["reason"]}, `["cancelled","discarded by `+s.user.Email+`"]`)
+}
+
+// TestAPIReplays: the replays into a subscription are a list like the others.
+func TestAPIReplays(t *testing.T) {
+	t.Parallel()
+	s := newSubscribed(t)
+	sub, other := storetest.Subscription(t, s.store, s.url.ID), storetest.Subscription(t, s.store, s.url.ID)
+	at := func(sub hook.Subscription) string {
+		return "/api/v1/subscriptions/" + sub.ID.Text(hook.SubscriptionPrefix) + "/replays"
+	}
+	var made []string
+	for range 3 {
+		made = append(made, s.call("POST", at(sub), "", 201)["id"].(string))
+	}
+	s.call("POST", at(other), "", 201)
+	var listed []string
+	for query := "?limit=2"; query != ""; {
+		page := s.call("GET", at(sub)+query, "", 200)
+		for _, item := range page["items"].([]any) {
+			listed = append(listed, item.(map[string]any)["id"].(string))
+		}
+		query = ""
+		if next, more := page["next"].(string); more {
+			query = "?limit=2&cursor=" + next
+		}
+	}
+	slices.Reverse(listed)
+	if diff := cmp.Diff(made, listed); diff != "" {
+		t.Error(diff)
+	}
+	for path, status := range map[string]int{"?limit=0": 400, "?x=1": 400, "?cursor=" + sub.ID.Text(hook.SubscriptionPrefix): 404} {
+		wantStatus(t, path, s.api(s.token, "GET", at(sub)+path, ""), status)
+	}
 }

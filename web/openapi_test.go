@@ -201,6 +201,7 @@ func TestOpenAPIResponses(t *testing.T) {
 		{"POST", "/api/v1/subscriptions/" + subID + "/discard", "", "Discarded"},
 		{"POST", "/api/v1/subscriptions/" + subID + "/replays", `{"dry_run":true}`, "ReplayCount"},
 		{"POST", "/api/v1/subscriptions/" + subID + "/replays", `{"rate_per_second":0.5}`, "Replay"},
+		{"GET", "/api/v1/subscriptions/" + subID + "/replays", "", "ReplayList"},
 		{"GET", "/api/v1/deliveries", "", "DeliveryList"},
 		{"GET", "/api/v1/deliveries/" + dlvID, "", "Delivery"},
 		{"POST", "/api/v1/deliveries/" + dlvID + "/resend", "", "Delivery"},
@@ -288,7 +289,7 @@ func TestAPIReference(t *testing.T) {
 			if op.ID == "" || op.Summary == "" || len(op.Statuses) < 3 || body != (op.Request != "") || body != (len(op.Fields) > 0) {
 				t.Errorf("%+v", op)
 			}
-			if op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/body") && (op.Response == "" || op.AnswerOf == "") {
+			if op.Method == http.MethodGet && !strings.HasSuffix(op.Path, "/body") && (op.Response == "" || op.Statuses[0].Of == "") {
 				t.Errorf("%s %s has no example, or does not say what it answers with", op.Method, op.Path)
 			}
 			if strings.Contains(op.Path, "{id}") && (len(op.Parameters) == 0 || op.Parameters[0].Name != "id" || op.Parameters[0].Description == "") {
@@ -299,7 +300,7 @@ func TestAPIReference(t *testing.T) {
 			}
 		}
 	}
-	if seen != 29 {
+	if seen != 30 {
 		t.Errorf("%d operations", seen)
 	}
 	objects := map[string]bool{}

@@ -141,6 +141,7 @@ func (s *Server) routeList() []route {
 		{"POST /api/v1/subscriptions/{id}/discard", tokens, noBody, s.apiDiscard},
 		{"POST /api/v1/subscriptions/{id}/deliver-now", tokens, noBody, s.apiDeliverNow},
 		{"POST /api/v1/subscriptions/{id}/replays", tokens, optionalJSON, s.apiCreateReplay},
+		{"GET /api/v1/subscriptions/{id}/replays", tokens, noBody, s.apiReplays},
 		{"GET /api/v1/replays/{id}", tokens, noBody, s.apiReplay},
 		{"POST /api/v1/replays/{id}/cancel", tokens, noBody, s.apiCancelReplay},
 		{"GET /api/v1/deliveries", tokens, noBody, s.apiDeliveries},

@@ -74,7 +74,7 @@ func (s *Server) subscriptionPage(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	if v.Replays, err = s.Store.Replays(r.Context(), actor(r), sub.ID, shownReplays); err != nil {
+	if v.Replays, err = s.Store.Replays(r.Context(), actor(r), sub.ID, 0, shownReplays); err != nil {
 		return err
 	}
 	for _, code := range snippet.Verify(sub.Signing.Scheme) {

@@ -251,7 +251,7 @@ func TestReplayFromDashboard(t *testing.T) {
 	if text := page.One("#replay-state").Text(); !strings.Contains(text, "at most 10 a second") || !strings.Contains(text, "since 2020-01-01") {
 		t.Errorf("the replay: %s", text)
 	}
-	all, err := d.store.Replays(t.Context(), hook.System, sub.ID, 10)
+	all, err := d.store.Replays(t.Context(), hook.System, sub.ID, 0, 10)
 	if err != nil || len(all) != 1 || all[0].Count != 3 || all[0].By != d.user.Email {
 		t.Fatalf("%+v, %v", all, err)
 	}

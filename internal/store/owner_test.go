@@ -150,7 +150,7 @@ var ofActor = map[string]struct {
 		return errOf(s.Replay(ctx, actor, o.replay))
 	}},
 	"Replays": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
-		return errOf(s.Replays(ctx, actor, o.subscription.ID, 10))
+		return errOf(s.Replays(ctx, actor, o.subscription.ID, 0, 10))
 	}},
 	"CancelReplay": {call: func(ctx context.Context, s *store.Store, actor hook.Actor, o owned) error {
 		return errOf(s.CancelReplay(ctx, actor, o.replay, "cancelled"))

@@ -82,13 +82,16 @@ func (s *Store) Replay(ctx context.Context, actor hook.Actor, id hook.ID) (hook.
 	return r, nil
 }
 
-// Replays returns the newest replays into a subscription, newest first, at most limit.
-func (s *Store) Replays(ctx context.Context, actor hook.Actor, subscription hook.ID, limit int) ([]hook.Replay, error) {
+// Replays returns replays into a subscription, newest first, at most limit of those older than before; 0 = from the newest.
+func (s *Store) Replays(ctx context.Context, actor hook.Actor, subscription, before hook.ID, limit int) ([]hook.Replay, error) {
 	if _, err := s.visibleSub(actor, subscription); err != nil {
 		return nil, err
 	}
-	return queryAll(ctx, s.read, scanReplay, "SELECT "+replayColumns+" FROM replays WHERE subscription_id = $1 ORDER BY id DESC LIMIT $2",
-		subscription, limit)
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	return queryAll(ctx, s.read, scanReplay, "SELECT "+replayColumns+" FROM replays WHERE subscription_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+		subscription, before, limit)
 }
 
 // RunningReplays returns the replays that have deliveries to make, oldest first.
