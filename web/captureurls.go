@@ -15,7 +15,7 @@ import (
 func (s *Server) createCaptureURL(ctx context.Context, u *hook.CaptureURL) error {
 	var badSlug error
 	if u.Slug != "" && !hook.ValidSlug(u.Slug) {
-		badSlug = fieldError("slug", "must have 3 to 63 characters: small letters, digits and dashes, no dash in front")
+		badSlug = fieldError("slug", "must have 3 to 63 characters: small letters, digits and dashes, no dash in front. Capitals are only in those that are generated, of 22 letters and digits")
 	}
 	if err := joinInvalid(s.validate(u), badSlug); err != nil {
 		return err
