@@ -33,6 +33,14 @@ type Health struct {
 // Down reports whether deliveries are held and the target is probed.
 func (h *Health) Down() bool { return !h.DownSince.IsZero() }
 
+// QuietWhy says in words that nothing is sent because the target asked for a pause, "" when it did not.
+func (h *Health) QuietWhy(now time.Time) string {
+	if !h.QuietUntil.After(now) {
+		return ""
+	}
+	return "the target asked for a pause until " + h.QuietUntil.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
 // Failing reports whether the target has not taken what was sent last.
 func (h *Health) Failing() bool { return h.Failures > 0 }
 

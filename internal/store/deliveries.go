@@ -60,6 +60,8 @@ func (s *Store) derive(d *hook.Delivery, lease int64) {
 		status := e.withStatus()
 		if why := status.HeldWhy(); why != "" && !status.SendsAnyway(d) {
 			d.State, d.Reason = hook.Held, why
+		} else if d.State == hook.Pending && d.Reason == "" {
+			d.Reason = status.Health.QuietWhy(time.Now())
 		}
 	}
 	if d.State != hook.Waiting {

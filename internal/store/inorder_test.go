@@ -71,3 +71,19 @@ func TestInOrderIsBounded(t *testing.T) {
 	}
 	wantEqual(t, "looked up", n[true], 20)
 }
+
+// TestQuietTarget: a delivery that has not been tried because the target asked for a pause says so.
+func TestQuietTarget(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	route(t, s, u.ID, sub.ID)
+	busy := result(claim(t, s, sub.ID)[0], 503, hook.Next{State: hook.Waiting, Reason: "answered 503", At: time.Now().Add(time.Hour)})
+	busy.QuietUntil = time.Date(2100, 1, 2, 3, 4, 5, 0, time.UTC)
+	_, err := s.Record(t.Context(), store.Turn{Results: []store.Result{busy}})
+	must(t, err)
+	route(t, s, u.ID, sub.ID)
+	rows, err := s.Deliveries(t.Context(), hook.System, store.DeliveryPage{CaptureURL: u.ID, Limit: 10})
+	must(t, err)
+	wantEqual(t, "reasons", []string{rows[0].Reason, rows[1].Reason}, []string{"the target asked for a pause until 2100-01-02 03:04:05 UTC", "answered 503"})
+}
