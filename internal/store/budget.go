@@ -11,9 +11,10 @@ import (
 // What one transaction removes or changes beside the captures, which wait for it. Deleting a row takes as long as it has pages, about
 // 4 ms for each MiB.
 const (
-	purgeBatch = 200     // rows
-	purgeBytes = 8 << 20 // of them, unless a single one has more
-	purgeFor   = 20 * time.Millisecond
+	purgeBatch  = 200     // rows
+	deleteBatch = 500     // of the deliveries of a request that somebody waits to be rid of
+	purgeBytes  = 8 << 20 // of them, unless a single one has more
+	purgeFor    = 20 * time.Millisecond
 )
 
 // budget is what a transaction may still remove.
@@ -31,15 +32,14 @@ func newBudget(rows int, came int64) budget {
 
 // spend takes what removing a request costs from the budget. When that is too much the request has to stay for the next
 // transaction; the first one always fits, but for its deliveries: of more than fit the oldest are removed, and freed is their size.
-func (w *writer) spend(ctx context.Context, b *budget, c *candidate) (fits bool, freed int64, err error) {
+func (w *writer) spend(ctx context.Context, b *budget, c *candidate, cancelled cancelledCounts) (fits bool, freed int64, err error) {
 	if b.spent && (c.size > b.bytes || c.deliveries > 0 && time.Now().After(b.until)) {
 		return false, 0, nil
 	}
 	b.spent = true
-	if c.delivered > b.bytes {
-		if freed, err = w.removeSomeDeliveries(ctx, c.id, b.bytes); freed > 0 || err != nil {
-			return false, freed, err
-		}
+	if c.delivered > b.bytes || c.deliveries > purgeBatch {
+		some, err := w.removeOldest(ctx, c.id, purgeBatch, b.bytes, cancelled)
+		return false, some.size, err
 	}
 	b.bytes -= c.size
 	return true, 0, nil
@@ -55,25 +55,69 @@ func (w *writer) removeDeliveries(ctx context.Context, request hook.ID) error {
 	return err
 }
 
-// removeSomeDeliveries deletes the oldest finished deliveries of a request, of no more bytes than given unless it is one, and
-// returns their size.
-func (w *writer) removeSomeDeliveries(ctx context.Context, request hook.ID, bytes int64) (freed int64, err error) {
-	type delivery struct {
-		id   hook.ID
-		size int64
+// removed is what one transaction took of the deliveries of a request.
+type removed struct {
+	all        bool // none is left
+	size       int64
+	unfinished int64
+}
+
+// removeOldest deletes the oldest deliveries of a request with their attempts: at most so many, and of no more bytes than given
+// unless it is one. It looks at no more than it removes, however many there are: unfinished ones leave no row that says why.
+func (w *writer) removeOldest(ctx context.Context, request hook.ID, rows int, bytes int64, cancelled cancelledCounts) (r removed, err error) {
+	type row struct {
+		hook.Delivery
+		size       int64
+		unfinished bool
 	}
-	all, err := queryAll(ctx, w.conn, func(row scanner) (d delivery, err error) { return d, row.Scan(&d.id, &d.size) },
-		"SELECT id, size FROM deliveries WHERE request_id = $1 AND state >= 2 AND size > 0 ORDER BY id", request)
-	for _, d := range all {
-		if err != nil || freed > 0 && freed+d.size > bytes {
+	oldest, err := queryAll(ctx, w.conn, func(r scanner) (d row, err error) {
+		return d, r.Scan(&d.ID, &d.SubscriptionID, &d.ReplayID, &d.size, &d.unfinished)
+	}, "SELECT id, subscription_id, replay_id, size, state < 2 FROM deliveries WHERE request_id = $1 ORDER BY id LIMIT $2", request, rows)
+	if err != nil {
+		return r, err
+	}
+	r.all = len(oldest) < rows
+	var last hook.ID
+	var replays []hook.ID
+	for i := range oldest {
+		d := &oldest[i]
+		if last != 0 && r.size+d.size > bytes {
+			r.all = false
 			break
 		}
-		freed += d.size
-		if _, err = w.conn.ExecContext(ctx, "DELETE FROM attempts WHERE delivery_id = $1", d.id); err == nil {
-			_, err = w.conn.ExecContext(ctx, "DELETE FROM deliveries WHERE id = $1", d.id)
+		last = d.ID
+		r.size += d.size
+		if !d.unfinished {
+			continue
+		}
+		replays = append(replays, d.ReplayID)
+		if w.s.discarded(&d.Delivery) {
+			continue
+		}
+		r.unfinished++
+		if e := w.s.urls.load().subs[d.SubscriptionID]; e != nil {
+			if err := cancelled.add(ctx, w.conn, e); err != nil {
+				return r, err
+			}
 		}
 	}
-	return freed, err
+	if err := endReplayed(ctx, w.conn, replays); err != nil {
+		return r, err
+	}
+	return r, w.removeUpTo(ctx, request, last)
+}
+
+// removeUpTo deletes the deliveries of a request up to one of them.
+func (w *writer) removeUpTo(ctx context.Context, request, last hook.ID) error {
+	for _, query := range []string{
+		"DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries WHERE request_id = $1 AND id <= $2)",
+		"DELETE FROM deliveries WHERE request_id = $1 AND id <= $2",
+	} {
+		if _, err := w.conn.ExecContext(ctx, query, request, last); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inSlices runs f for each id, in transactions that take a moment each.

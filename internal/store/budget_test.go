@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"database/sql"
+	"strings"
 	"testing"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -104,4 +106,159 @@ func TestRemovesDeliveriesLittleAtATime(t *testing.T) {
 	}
 	wantEqual(t, "left", ids(t, s, u.ID), []hook.ID{newest})
 	wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), 0)
+}
+
+// resent inserts n deliveries of a request, as a client makes them that resends it all day long.
+func resent(t *testing.T, s *store.Store, request, captureURL, subscription hook.ID, n int, state hook.State, size int) {
+	t.Helper()
+	must(t, s.Do(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $5)
+			INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state, size, next_at, lease, used,
+				attempt_count, last_status, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
+			SELECT (SELECT coalesce(max(id), 0) FROM deliveries) + i, $1, $2, $3, 1700000000000000 + i, 1, $4, $6, 0, 0, 0, 0, 0, 3, 1, 0, 0, '', '', '', x''
+			FROM n`, request, captureURL, subscription, int(state), n, size)
+		if err == nil && !state.Finished() {
+			_, err = tx.Exec("UPDATE subscription_stats SET unfinished = unfinished + $2 WHERE subscription_id = $1", subscription, n)
+		}
+		if err == nil {
+			_, err = tx.Exec("UPDATE capture_url_stats SET bytes = bytes + $2 WHERE capture_url_id = $1", captureURL, n*size)
+		}
+		return err
+	}))
+	must(t, s.Reload(t.Context()))
+}
+
+// wantDeletedAtOnce wants the most rows that one transaction has deleted of a table to be no more than given, and some.
+func wantDeletedAtOnce(t *testing.T, most func(string) int, table string, want int) {
+	t.Helper()
+	if got := most(table); got == 0 || got > want {
+		t.Errorf("%d rows of %s were deleted in one transaction, want at most %d", got, table, want)
+	}
+}
+
+// TestDeletesManyDeliveriesLittleAtATime: a request that was resent again and again has deliveries without a single byte; whoever deletes
+// it lets nobody wait.
+func TestDeletesManyDeliveriesLittleAtATime(t *testing.T) {
+	ctx := t.Context()
+	const n = 3 * store.DeleteBatch
+	for _, state := range []hook.State{hook.Succeeded, hook.Pending} {
+		t.Run(state.String(), func(t *testing.T) {
+			s := storetest.Open(t, store.Options{})
+			u := storetest.CaptureURL(t, s)
+			sub := storetest.Subscription(t, s, u.ID)
+			id, other := route(t, s, u.ID), route(t, s, u.ID)
+			resent(t, s, id, u.ID, sub.ID, n, state, 3)
+			most, err := s.WatchRows(ctx)
+			must(t, err)
+			if !state.Finished() {
+				err := s.DeleteRequest(ctx, hook.System, id, false)
+				wantKind(t, "unless it is meant", err, hook.Conflict)
+				wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), n)
+			}
+			must(t, s.DeleteRequest(ctx, hook.System, id, true))
+			wantDeletedAtOnce(t, most, "deliveries", store.DeleteBatch)
+			wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), 0)
+			wantEqual(t, "left", left(t, s, u.ID), []hook.ID{other})
+			wantEqual(t, "unfinished", counts(t, s, sub.ID).Unfinished, int64(0))
+			storetest.WantSound(t, s)
+		})
+	}
+}
+
+// TestRetentionRemovesManyDeliveriesLittleAtATime is that for what retention removes, for its count or its age, and what is cleared.
+func TestRetentionRemovesManyDeliveriesLittleAtATime(t *testing.T) {
+	ctx := t.Context()
+	const n = 3 * store.PurgeBatch
+	for about, test := range map[string]struct {
+		state hook.State
+		size  int
+		end   func(t *testing.T, s *store.Store, captureURL hook.ID)
+	}{
+		"by count": {hook.Succeeded, 0, func(t *testing.T, s *store.Store, captureURL hook.ID) {
+			setKeep(t, s, captureURL, hook.Keep{Requests: 1})
+			route(t, s, captureURL)
+			must(t, s.Prune(ctx))
+		}},
+		"by count, with sizes": {hook.Failed, 700, func(t *testing.T, s *store.Store, captureURL hook.ID) {
+			setKeep(t, s, captureURL, hook.Keep{Requests: 1})
+			route(t, s, captureURL)
+			must(t, s.Prune(ctx))
+		}},
+		"by age, undelivered": {hook.Waiting, 5, func(t *testing.T, s *store.Store, captureURL hook.ID) {
+			route(t, s, captureURL)
+			must(t, s.Do(ctx, func(tx *sql.Tx) error {
+				_, err := tx.Exec("UPDATE requests SET received_at = 1 WHERE id = (SELECT min(id) FROM requests)")
+				return err
+			}))
+			must(t, s.Prune(ctx))
+		}},
+		"cleared": {hook.Waiting, 0, func(t *testing.T, s *store.Store, captureURL hook.ID) {
+			must(t, errOf(s.ClearRequests(ctx, hook.System, captureURL, true)))
+			purge(t, s)
+		}},
+	} {
+		t.Run(about, func(t *testing.T) {
+			s := storetest.Open(t, store.Options{})
+			u := storetest.CaptureURL(t, s)
+			sub := storetest.Subscription(t, s, u.ID)
+			id := route(t, s, u.ID)
+			resent(t, s, id, u.ID, sub.ID, n, test.state, test.size)
+			most, err := s.WatchRows(ctx)
+			must(t, err)
+			test.end(t, s, u.ID)
+			wantDeletedAtOnce(t, most, "deliveries", store.PurgeBatch)
+			wantEqual(t, "the request", number(t, s, "SELECT count(*) FROM requests WHERE id = $1", id), 0)
+			if kept := number(t, s, "SELECT count(*) FROM deliveries WHERE reason = ''"); kept != 0 {
+				t.Errorf("%d deliveries are left", kept)
+			}
+			wantEqual(t, "unfinished", counts(t, s, sub.ID).Unfinished, int64(0))
+			storetest.WantSound(t, s)
+		})
+	}
+}
+
+// TestPurgesManyRulesLittleAtATime: what belongs to the subscriptions of a deleted capture URL may be any number of rows, too.
+func TestPurgesManyRulesLittleAtATime(t *testing.T) {
+	ctx := t.Context()
+	const n = 3 * store.PurgeBatch
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	must(t, s.Do(ctx, func(tx *sql.Tx) error {
+		_, err := tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $3)
+			INSERT INTO replays SELECT i, $1, $2, 2, 0, 0, '{}', 0, 0, 0, 0, 0, 0, 0, '', '', 0, 0 FROM n`, u.ID, sub.ID, n)
+		if err == nil {
+			_, err = tx.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+				INSERT INTO filter_rules (id, subscription_id, words) SELECT i, $1, i FROM n`, sub.ID, n)
+		}
+		return err
+	}))
+	most, err := s.WatchRows(ctx)
+	must(t, err)
+	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
+	purge(t, s)
+	wantDeletedAtOnce(t, most, "replays", store.PurgeBatch)
+	wantDeletedAtOnce(t, most, "filter_rules", store.PurgeBatch)
+	for _, table := range []string{"replays", "filter_rules", "subscriptions", "subscription_stats", "capture_url_stats", "capture_urls"} {
+		wantEqual(t, table, number(t, s, "SELECT count(*) FROM "+table), 0)
+	}
+}
+
+// TestWhatIsLeftIsSought: what is to be removed or is unfinished of one request or one capture URL is found without the rows of others,
+// and of one request without those that are finished.
+func TestWhatIsLeftIsSought(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	for query, index := range map[string]string{
+		store.LeftoverQueries[0]: "INDEX deliveries_one_off (",
+		store.LeftoverQueries[1]: "INDEX deliveries_by_state (subscription_id=? AND state=?)",
+		store.HoldersQuery:       "INDEX deliveries_unfinished_of (request_id=? AND subscription_id>?)",
+		"SELECT id, subscription_id FROM deliveries WHERE request_id = $1 AND state < 2": "INDEX deliveries_unfinished_of (request_id=?)",
+	} {
+		plan, err := s.Plan(t.Context(), query)
+		must(t, err)
+		steps := strings.Join(plan, "\n")
+		if !strings.Contains(steps, index) || strings.Contains(steps, "SCAN d") || strings.Contains(steps, "TEMP B-TREE") {
+			t.Errorf("%s\n%s", query, steps)
+		}
+	}
 }

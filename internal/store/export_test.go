@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"time"
+
+	"modernc.org/sqlite"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 )
@@ -33,6 +36,62 @@ func (s *Store) PruneOnce(ctx context.Context, captureURL hook.ID) (more bool, e
 
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }
+
+// Reload reads the counts again that are in memory, for a test that has written rows itself.
+func (s *Store) Reload(ctx context.Context) error {
+	return s.do(ctx, func(tx *sql.Tx) error {
+		var last hook.ID
+		if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) FROM deliveries").Scan(&last); err != nil {
+			return err
+		}
+		s.writer.deliveryIDs.Advance(last)
+		c, err := readCounts(ctx, tx)
+		for id, u := range s.urls.load().byID {
+			u.setCounts(c.urls[id])
+		}
+		for id, e := range s.urls.load().subs {
+			e.setStatus(c.subs[id])
+		}
+		return err
+	})
+}
+
+// WatchRows returns a function that tells of how many rows of a table one transaction of the writer has deleted
+// since, at most.
+func (s *Store) WatchRows(ctx context.Context) (most func(table string) int, err error) {
+	var mu sync.Mutex
+	now, worst := map[string]int{}, map[string]int{}
+	end := func() int32 {
+		mu.Lock()
+		defer mu.Unlock()
+		for table, n := range now {
+			worst[table] = max(worst[table], n)
+		}
+		clear(now)
+		return 0
+	}
+	most = func(table string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return worst[table]
+	}
+	return most, s.do(ctx, func(*sql.Tx) error {
+		return s.writer.conn.Raw(func(conn any) error {
+			hooks := conn.(sqlite.HookRegisterer)
+			hooks.RegisterCommitHook(end)
+			hooks.RegisterPreUpdateHook(func(d sqlite.SQLitePreUpdateData) {
+				mu.Lock()
+				defer mu.Unlock()
+				if d.Op == opDelete {
+					now[d.TableName]++
+				}
+			})
+			return nil
+		})
+	})
+}
+
+const opDelete = 9 // SQLITE_DELETE
 
 // LimitLog sets from which size of the log on there is a warning, and captures are refused.
 func (s *Store) LimitLog(warn, refuse int64) { s.wal.warn, s.wal.refuse = warn, refuse }
@@ -115,6 +174,15 @@ func (s *Store) ForgetCancelled(ctx context.Context) error { return s.forgetCanc
 
 // OneOffQueries are those that look for resends to typed URLs.
 var OneOffQueries = []string{deliverySource{where: oneOffsOf}.query(), oneOffURLsQuery, recentQuery}
+
+// LeftoverQueries find what is left of the deliveries of a deleted capture URL.
+var LeftoverQueries = leftoverQueries
+
+// HoldersQuery looks for the subscriptions that have not delivered a request.
+const HoldersQuery = holdersQuery
+
+// DeleteBatch is how many deliveries of a request are deleted at a time.
+const DeleteBatch = deleteBatch
 
 // DueOneOffQuery looks for those that are due.
 const DueOneOffQuery = dueOneOffQuery

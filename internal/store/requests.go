@@ -187,12 +187,46 @@ func (s *Store) Neighbours(ctx context.Context, actor hook.Actor, captureURL, id
 }
 
 // DeleteRequest removes one request with its deliveries. Conflict, with their number, when some of those are unfinished,
-// unless cancel says that this is meant.
+// unless cancel says that this is meant. Of very many deliveries some go at a time, and the request with the last of them: once begun
+// that goes on, whether or not somebody waits for it.
 func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
+	if !cancel {
+		if err := s.refuseUnfinished(ctx, actor, id); err != nil {
+			return err
+		}
+	}
+	done, err := s.deleteRequestOnce(ctx, actor, id, cancel)
+	for ctx = context.WithoutCancel(ctx); !done && err == nil; {
+		done, err = s.deleteRequestOnce(ctx, actor, id, cancel)
+	}
+	return err
+}
+
+// refuseUnfinished returns Conflict when a request has unfinished deliveries. It counts them where nobody waits.
+func (s *Store) refuseUnfinished(ctx context.Context, actor hook.Actor, request hook.ID) error {
+	if err := s.visibleRequest(ctx, actor, request); err != nil {
+		return err
+	}
+	var n int64
+	_, err := queryAll(ctx, s.read, func(row scanner) (none struct{}, err error) {
+		var d hook.Delivery
+		if err = row.Scan(&d.ID, &d.SubscriptionID); err == nil && !s.discarded(&d) {
+			n++
+		}
+		return none, err
+	}, "SELECT id, subscription_id FROM deliveries WHERE request_id = $1 AND state < 2", request)
+	if err != nil || n > 0 {
+		return cmpErr(err, unfinishedConflict(n))
+	}
+	return nil
+}
+
+// deleteRequestOnce removes a batch of the deliveries of a request, and the request with the last of them.
+func (s *Store) deleteRequestOnce(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) (done bool, err error) {
 	var u *urlEntry
 	var stats hook.Stats
 	cancelled := cancelledCounts{}
-	return s.do(ctx, func(tx *sql.Tx) (err error) {
+	err = s.do(ctx, func(tx *sql.Tx) (err error) {
 		var captureURL hook.ID
 		var size int64
 		row := tx.QueryRowContext(ctx, "SELECT capture_url_id, stored_size FROM requests WHERE id = $1", id)
@@ -202,54 +236,27 @@ func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID,
 		if u, err = s.visible(actor, captureURL); err != nil || id <= u.clearedUpTo() {
 			return notFound("request")
 		}
-		freed, err := s.dropDeliveries(ctx, tx, id, cancel, cancelled)
+		gone, err := s.writer.removeOldest(ctx, id, deleteBatch, purgeBytes, cancelled)
+		if err == nil && gone.unfinished > 0 && !cancel { // made since they were counted
+			err = unfinishedConflict(gone.unfinished)
+		}
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM requests WHERE id = $1", id); err != nil {
-			return err
-		}
 		stats = u.getStats()
-		stats.Kept--
-		stats.Bytes -= size + freed
-		return saveStats(ctx, tx, u.id, stats)
+		stats.Bytes -= gone.size
+		if done = gone.all; done {
+			stats.Kept--
+			stats.Bytes -= size
+			_, err = tx.ExecContext(ctx, "DELETE FROM requests WHERE id = $1", id)
+		}
+		return cmpErr(err, saveStats(ctx, tx, u.id, stats))
 	}, func() {
 		s.calledOff.Add(1)
 		u.setStats(stats)
 		cancelled.apply()
 	})
-}
-
-// dropDeliveries removes the deliveries of a request and returns their size.
-func (s *Store) dropDeliveries(ctx context.Context, tx *sql.Tx, request hook.ID, cancel bool, cancelled cancelledCounts) (freed int64, err error) {
-	type row struct {
-		id, sub    hook.ID
-		size       int64
-		unfinished bool
-	}
-	all, err := queryAll(ctx, tx, func(r scanner) (d row, err error) {
-		return d, r.Scan(&d.id, &d.sub, &d.size, &d.unfinished)
-	}, "SELECT id, subscription_id, size, state < 2 FROM deliveries WHERE request_id = $1", request)
-	if err != nil || len(all) == 0 {
-		return 0, err
-	}
-	var unfinished int64
-	for _, d := range all {
-		freed += d.size
-		if !d.unfinished || s.discarded(&hook.Delivery{ID: d.id, SubscriptionID: d.sub}) {
-			continue
-		}
-		unfinished++
-		if e := s.urls.load().subs[d.sub]; e != nil {
-			if err := cancelled.add(ctx, tx, e); err != nil {
-				return 0, err
-			}
-		}
-	}
-	if unfinished > 0 && !cancel {
-		return 0, unfinishedConflict(unfinished)
-	}
-	return freed, s.writer.removeUnfinished(ctx, tx, request)
+	return done, err
 }
 
 // cancelledCounts counts the unfinished deliveries that a transaction cancels one by one. On disk they are counted in it, in

@@ -99,7 +99,7 @@ func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff t
 			more = false
 			break
 		}
-		fits, freed, err := w.spend(ctx, &b, &c)
+		fits, freed, err := w.spend(ctx, &b, &c, t.expired)
 		t.stats.Bytes -= freed
 		if err != nil {
 			return false, err
@@ -176,8 +176,7 @@ func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bo
 	if c.receivedAt >= micros(cutoff) {
 		return false, nil // over by count or bytes only
 	}
-	holders, err := queryAll(ctx, w.conn, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
-		"SELECT DISTINCT subscription_id FROM deliveries WHERE request_id = $1 AND state < 2", c.id)
+	holders, err := queryAll(ctx, w.conn, scanID, holdersQuery, c.id)
 	for _, id := range holders {
 		e := w.s.urls.load().subs[id]
 		if id == 0 || e != nil && (!e.get().Hold.Disabled || now.Sub(e.get().Hold.DisabledAt) < longDisabled) {
@@ -187,11 +186,21 @@ func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bo
 	return err == nil, err
 }
 
-// cancelByRetention ends the unfinished deliveries of a request. Those that were discarded are counted already.
+// holdersQuery finds the subscriptions that a request is still to be delivered to. Each step looks for the next one, however many
+// deliveries one has.
+const holdersQuery = `WITH RECURSIVE holds (id) AS (
+		SELECT min(subscription_id) FROM deliveries WHERE request_id = $1 AND state < 2
+		UNION ALL
+		SELECT (SELECT min(d.subscription_id) FROM deliveries d WHERE d.request_id = $1 AND d.state < 2 AND d.subscription_id > holds.id)
+		FROM holds WHERE holds.id IS NOT NULL)
+	SELECT id FROM holds WHERE id IS NOT NULL`
+
+// cancelByRetention ends the unfinished deliveries of a request. Those that were discarded are counted already. Their rows outlive it
+// and count nowhere, so that their edited copies go.
 func (w *writer) cancelByRetention(ctx context.Context, t *touched, request hook.ID) error {
 	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (d hook.Delivery, err error) {
 		return d, row.Scan(&d.ID, &d.SubscriptionID, &d.ReplayID)
-	}, `UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0 WHERE request_id = $1 AND state < 2
+	}, `UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0, edit = x'' WHERE request_id = $1 AND state < 2
 		RETURNING id, subscription_id, replay_id`, request, byRetention)
 	replays := make([]hook.ID, len(cancelled))
 	for i := range cancelled {
@@ -323,17 +332,29 @@ func (s *Store) forgetCancelledOf(ctx context.Context, subscription hook.ID) err
 // forgetDeliveries removes what is left of the deliveries of a capture URL that is deleted, and whose requests are gone: those that
 // retention cancelled. It reports whether all are.
 func (s *Store) forgetDeliveries(ctx context.Context, captureURL hook.ID) (done bool, err error) {
+	done = true
 	err = s.do(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE state = 4 AND capture_url_id = $1
-			AND subscription_id IN (SELECT 0 UNION ALL SELECT id FROM subscriptions WHERE capture_url_id = $1) LIMIT $2)`, captureURL, purgeBatch)
-		if err != nil {
-			return err
+		for _, query := range leftoverQueries {
+			result, err := tx.ExecContext(ctx, "DELETE FROM deliveries WHERE id IN ("+query+")", captureURL, purgeBatch)
+			if err != nil {
+				return err
+			}
+			n, err := result.RowsAffected()
+			if err != nil {
+				return err
+			}
+			done = done && n < purgeBatch
 		}
-		n, err := result.RowsAffected()
-		done = n < purgeBatch
-		return err
+		return nil
 	})
 	return done, err
+}
+
+// leftoverQueries find some of what forgetDeliveries removes. They are two, because those to typed URLs have an index of their own:
+// others lead to the rows of everybody.
+var leftoverQueries = []string{
+	"SELECT d.id FROM deliveries d WHERE " + oneOffsOf + " AND d.state = 4 LIMIT $2",
+	"SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id WHERE s.capture_url_id = $1 AND d.state = 4 LIMIT $2",
 }
 
 // full returns why a capture URL takes nothing more: it holds twice the bytes it may, and what has not been delivered keeps them.

@@ -95,6 +95,21 @@ func (s *Store) forgetSubscriptions(ctx context.Context, until time.Time) (done 
 	return false, nil
 }
 
+// forgetSubscriptionsOf removes the subscriptions of a capture URL that is deleted and whose deliveries are gone, with their rules and
+// their replays. It reports whether there was time for all.
+func (s *Store) forgetSubscriptionsOf(ctx context.Context, captureURL hook.ID, until time.Time) (done bool, err error) {
+	for time.Now().Before(until) {
+		ids, err := queryAll(ctx, s.read, scanID, "SELECT id FROM subscriptions WHERE capture_url_id = $1 LIMIT $2", captureURL, purgeBatch)
+		if err != nil || len(ids) == 0 {
+			return err == nil, err
+		}
+		if err := s.forgetAll(ctx, ids); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
 // forgetAll removes deleted subscriptions, those with many rows a batch at a time.
 func (s *Store) forgetAll(ctx context.Context, ids []hook.ID) error {
 	for left := ids; len(left) > 0; {

@@ -212,13 +212,13 @@ func (s *Store) purge(ctx context.Context, captureURL, after, upTo hook.ID, unti
 func (s *Store) purgeOnce(ctx context.Context, captureURL, after, upTo hook.ID) (done bool, err error) {
 	w := s.writer
 	err = s.do(ctx, func(tx *sql.Tx) error {
-		b := newBudget(purgeBatch, 0)
+		b, cancelled := newBudget(purgeBatch, 0), cancelledCounts{} // that stays empty: they were counted when all were deleted
 		found, err := w.candidates(ctx, captureURL, after, b.rows)
 		for _, c := range found {
 			if c.id > upTo {
 				break
 			}
-			fits, _, err := w.spend(ctx, &b, &c)
+			fits, _, err := w.spend(ctx, &b, &c, cancelled)
 			if err != nil || !fits {
 				return err
 			}
@@ -253,15 +253,14 @@ func (s *Store) purgeDeletedURLs(ctx context.Context, until time.Time) error {
 		if done && err == nil {
 			done, err = s.forgetDeliveries(ctx, id)
 		}
+		if done && err == nil {
+			done, err = s.forgetSubscriptionsOf(ctx, id, until)
+		}
 		if err != nil || !done {
 			return err
 		}
 		err = s.do(ctx, func(tx *sql.Tx) error {
 			for _, query := range []string{
-				"DELETE FROM replays WHERE capture_url_id = $1",
-				"DELETE FROM filter_rules WHERE subscription_id IN (SELECT id FROM subscriptions WHERE capture_url_id = $1)",
-				"DELETE FROM subscription_stats WHERE subscription_id IN (SELECT id FROM subscriptions WHERE capture_url_id = $1)",
-				"DELETE FROM subscriptions WHERE capture_url_id = $1",
 				"DELETE FROM capture_url_stats WHERE capture_url_id = $1",
 				"DELETE FROM capture_urls WHERE id = $1",
 			} {
