@@ -154,6 +154,9 @@ func (j *Replays) advance(ctx context.Context, r *hook.Replay) (next time.Durati
 	if allowed == 0 {
 		return next, nil
 	}
+	if err := j.store.Room(ctx, r.CaptureURLID); err != nil { // before the requests are read, each second
+		return 0, err
+	}
 	room := min(replayStep, ahead, allowed)
 	match, err := filter.NewMatcher(r.Filter)
 	if err != nil {

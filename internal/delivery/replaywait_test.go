@@ -61,3 +61,51 @@ func TestReplaysThatCannotGetOn(t *testing.T) {
 		t.Errorf("the log tells %q", log.String())
 	}
 }
+
+// TestReplayWaitsForRoom: a replay of a capture URL that holds twice the bytes it may makes nothing, is looked at as seldom as one that
+// waits, and goes on when more may be kept.
+func TestReplayWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Bytes: hook.MinKeepBytes}})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	request := storetest.Routed(u.ID, 10)
+	if err := s.Capture(request); err != nil {
+		t.Fatal(err)
+	}
+	r := hook.Replay{SubscriptionID: sub.ID}
+	if err := s.CreateReplay(ctx, hook.System, &r); err != nil {
+		t.Fatal(err)
+	}
+	resend := hook.Resend{
+		RequestID: request.ID, TargetURL: "https://a.example", Edit: &hook.Edit{Method: "POST", Path: "/", Body: make([]byte, hook.MaxEditedBody)},
+	}
+	for s.Room(ctx, u.ID) == nil {
+		if _, err := s.Resend(ctx, hook.System, "", resend); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log bytes.Buffer
+	j := NewReplays(s, slog.New(slog.NewTextHandler(&log, nil)))
+	want := func(about string, queued int64, pause time.Duration) {
+		t.Helper()
+		got := j.advanceAll(ctx)
+		now, err := s.Replay(ctx, hook.System, r.ID)
+		if err != nil || got != pause || now.Queued != queued {
+			t.Errorf("%s: %d made, looked at again after %v, %v; want %d and %v", about, now.Queued, got, err, queued, pause)
+		}
+	}
+	want("no room", 0, replayWait)
+	_, err := s.UpdateCaptureURL(ctx, hook.System, u.ID, func(u *hook.CaptureURL) error {
+		u.Keep.Bytes = 10 << 20
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want("room", 1, replayTick)
+	if log.Len() > 0 {
+		t.Errorf("the log tells %q", log.String())
+	}
+}

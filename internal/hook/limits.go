@@ -90,6 +90,7 @@ const (
 	MaxResent              = 1000      // deliveries that makes
 	MaxReplayAhead         = 1000      // unfinished deliveries of a subscription beyond which a replay waits
 	MaxReplays             = 10        // running at a time into one subscription
+	MaxReplaysKept         = 100       // into one subscription that are over
 	MaxEditedBody          = 1 << 20   // bytes of a body edited in the dashboard
 	MaxTries               = 4         // tests of targets and dry runs at a time, one of each user
 	DefaultDryRun          = 200       // stored requests

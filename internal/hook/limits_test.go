@@ -53,6 +53,7 @@ func TestReadmeTellsTheLimits(t *testing.T) {
 		strconv.Itoa(DescriptorsKept) + " of them are kept back | fewer connections and live views are taken; below " + grouped(MinDescriptors) + " it",
 		"| " + strconv.Itoa(MaxSelected) + ", in " + grouped(MaxResent) + " deliveries |",
 		"| replays into one subscription that run at a time | " + strconv.Itoa(MaxReplays) + " | 409 |",
+		"| replays into one subscription that are over and kept | " + strconv.Itoa(MaxReplaysKept) + " |",
 		"| " + strconv.Itoa(MaxAnswersShown) + "; " + kib(MaxAnswerShown) + " of headers and " + kib(MaxAnswerShown) + " of the body |",
 	} {
 		if !strings.Contains(string(text), row) {

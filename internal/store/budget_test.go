@@ -128,11 +128,11 @@ func resent(t *testing.T, s *store.Store, request, captureURL, subscription hook
 	must(t, s.Reload(t.Context()))
 }
 
-// wantDeletedAtOnce wants the most rows that one transaction has deleted of a table to be no more than given, and some.
-func wantDeletedAtOnce(t *testing.T, most func(string) int, table string, want int) {
+// wantAtOnce wants the most rows of a table that one transaction has deleted or inserted to be no more than given, and some.
+func wantAtOnce(t *testing.T, most func(int32, string) int, op int32, table string, want int) {
 	t.Helper()
-	if got := most(table); got == 0 || got > want {
-		t.Errorf("%d rows of %s were deleted in one transaction, want at most %d", got, table, want)
+	if got := most(op, table); got == 0 || got > want {
+		t.Errorf("%d rows of %s are of one transaction, want at most %d", got, table, want)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestDeletesManyDeliveriesLittleAtATime(t *testing.T) {
 				wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), n)
 			}
 			must(t, s.DeleteRequest(ctx, hook.System, id, true))
-			wantDeletedAtOnce(t, most, "deliveries", store.DeleteBatch)
+			wantAtOnce(t, most, store.Deleted, "deliveries", store.DeleteBatch)
 			wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), 0)
 			wantEqual(t, "left", left(t, s, u.ID), []hook.ID{other})
 			wantEqual(t, "unfinished", counts(t, s, sub.ID).Unfinished, int64(0))
@@ -206,7 +206,7 @@ func TestRetentionRemovesManyDeliveriesLittleAtATime(t *testing.T) {
 			most, err := s.WatchRows(ctx)
 			must(t, err)
 			test.end(t, s, u.ID)
-			wantDeletedAtOnce(t, most, "deliveries", store.PurgeBatch)
+			wantAtOnce(t, most, store.Deleted, "deliveries", store.PurgeBatch)
 			wantEqual(t, "the request", number(t, s, "SELECT count(*) FROM requests WHERE id = $1", id), 0)
 			if kept := number(t, s, "SELECT count(*) FROM deliveries WHERE reason = ''"); kept != 0 {
 				t.Errorf("%d deliveries are left", kept)
@@ -237,8 +237,8 @@ func TestPurgesManyRulesLittleAtATime(t *testing.T) {
 	must(t, err)
 	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
 	purge(t, s)
-	wantDeletedAtOnce(t, most, "replays", store.PurgeBatch)
-	wantDeletedAtOnce(t, most, "filter_rules", store.PurgeBatch)
+	wantAtOnce(t, most, store.Deleted, "replays", store.PurgeBatch)
+	wantAtOnce(t, most, store.Deleted, "filter_rules", store.PurgeBatch)
 	for _, table := range []string{"replays", "filter_rules", "subscriptions", "subscription_stats", "capture_url_stats", "capture_urls"} {
 		wantEqual(t, table, number(t, s, "SELECT count(*) FROM "+table), 0)
 	}

@@ -56,42 +56,47 @@ func (s *Store) Reload(ctx context.Context) error {
 	})
 }
 
-// WatchRows returns a function that tells of how many rows of a table one transaction of the writer has deleted
-// since, at most.
-func (s *Store) WatchRows(ctx context.Context) (most func(table string) int, err error) {
+// What WatchRows counts: SQLITE_DELETE and SQLITE_INSERT.
+const (
+	Deleted  = 9
+	Inserted = 18
+)
+
+// WatchRows returns a function that tells how many rows of a table one transaction of the writer has deleted or inserted since, at most.
+func (s *Store) WatchRows(ctx context.Context) (most func(op int32, table string) int, err error) {
+	type change struct {
+		op    int32
+		table string
+	}
 	var mu sync.Mutex
-	now, worst := map[string]int{}, map[string]int{}
-	end := func() int32 {
+	now, worst := map[change]int{}, map[change]int{}
+	commit := func() int32 {
 		mu.Lock()
 		defer mu.Unlock()
-		for table, n := range now {
-			worst[table] = max(worst[table], n)
+		for c, n := range now {
+			worst[c] = max(worst[c], n)
 		}
 		clear(now)
 		return 0
 	}
-	most = func(table string) int {
+	most = func(op int32, table string) int {
 		mu.Lock()
 		defer mu.Unlock()
-		return worst[table]
+		return worst[change{op, table}]
 	}
 	return most, s.do(ctx, func(*sql.Tx) error {
 		return s.writer.conn.Raw(func(conn any) error {
 			hooks := conn.(sqlite.HookRegisterer)
-			hooks.RegisterCommitHook(end)
+			hooks.RegisterCommitHook(commit)
 			hooks.RegisterPreUpdateHook(func(d sqlite.SQLitePreUpdateData) {
 				mu.Lock()
 				defer mu.Unlock()
-				if d.Op == opDelete {
-					now[d.TableName]++
-				}
+				now[change{d.Op, d.TableName}]++
 			})
 			return nil
 		})
 	})
 }
-
-const opDelete = 9 // SQLITE_DELETE
 
 // LimitLog sets from which size of the log on there is a warning, and captures are refused.
 func (s *Store) LimitLog(warn, refuse int64) { s.wal.warn, s.wal.refuse = warn, refuse }
@@ -180,6 +185,12 @@ var LeftoverQueries = leftoverQueries
 
 // HoldersQuery looks for the subscriptions that have not delivered a request.
 const HoldersQuery = holdersQuery
+
+// OverQuery looks for replays that may be forgotten.
+const OverQuery = overQuery
+
+// CopyBytes is how much of edited copies one transaction writes.
+const CopyBytes = copyBytes
 
 // DeleteBatch is how many deliveries of a request are deleted at a time.
 const DeleteBatch = deleteBatch

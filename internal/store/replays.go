@@ -27,11 +27,15 @@ func scanReplay(row scanner) (r hook.Replay, err error) {
 }
 
 // CreateReplay starts a replay of what its capture URL has by now, or had up to UpTo, and sets its ID, CaptureURLID, UpTo and
-// CreatedAt. NotFound when the actor may not see the subscription, Conflict when as many are running into it as may.
+// CreatedAt. NotFound when the actor may not see the subscription, Conflict when as many are running into it as may, Unavailable when
+// there is no Room. The oldest that are over go.
 func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Replay) error {
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		e, err := s.visibleSub(actor, r.SubscriptionID)
 		if err != nil {
+			return err
+		}
+		if err := s.room(ctx, tx, e.url.id); err != nil {
 			return err
 		}
 		var running int
@@ -56,6 +60,10 @@ func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Repl
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10, 0, $11, '', $12, 0)`,
 			r.ID, r.CaptureURLID, r.SubscriptionID, int(r.State), micros(r.Since), micros(r.Until), encodeFilter(r.Filter), r.Rate, r.Count,
 			r.UpTo, r.By, micros(r.CreatedAt))
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM replays WHERE id IN ("+overQuery+")", r.SubscriptionID, forgotten, hook.MaxReplaysKept)
 		return err
 	})
 	if err == nil {
@@ -63,6 +71,9 @@ func (s *Store) CreateReplay(ctx context.Context, actor hook.Actor, r *hook.Repl
 	}
 	return err
 }
+
+// overQuery finds some of the replays into a subscription that are over, with all that they made, and behind so many newer ones.
+const overQuery = "SELECT id FROM replays WHERE subscription_id = $1 AND state > 0 AND queued <= done + failed ORDER BY id DESC LIMIT $2 OFFSET $3"
 
 func (s *Store) tellReplay() {
 	if s.opts.OnReplay != nil {
@@ -166,11 +177,14 @@ func (s *Store) replayableUpTo(
 
 // AdvanceReplay makes the deliveries of some requests of a replay and moves its cursor, in one transaction: however often the
 // process dies, none is made twice and none is left out. Requests that are gone by now are left out. done ends the replay.
-// Conflict when it has been ended, or advanced, since r was read.
+// Conflict when it has been ended, or advanced, since r was read, Unavailable while there is no Room.
 func (s *Store) AdvanceReplay(ctx context.Context, r *hook.Replay, cursor hook.ID, requests []hook.ID, done bool) error {
 	var made []newDelivery
 	return s.do(ctx, func(tx *sql.Tx) error {
 		made = made[:0]
+		if err := s.room(ctx, tx, r.CaptureURLID); err != nil {
+			return err
+		}
 		for _, id := range requests {
 			_, err := s.resendable(ctx, tx, hook.System, hook.Resend{RequestID: id, SubscriptionID: r.SubscriptionID})
 			if hook.Is(err, hook.NotFound) && s.urls.load().subs[r.SubscriptionID] != nil {

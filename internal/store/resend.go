@@ -10,7 +10,8 @@ import (
 
 // Resend makes new deliveries of old requests, all or none, and returns them. by is the e-mail address of who asked.
 // NotFound when the actor may not see a request or a subscription, Conflict when a subscription belongs to another capture
-// URL or a request was not kept whole, Invalid for an edited copy that cannot be sent.
+// URL or a request was not kept whole, Invalid for an edited copy that cannot be sent and for more of them than one transaction
+// writes, Unavailable when there is no Room.
 func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends ...hook.Resend) ([]hook.Delivery, error) {
 	for _, r := range resends {
 		if r.Edit != nil {
@@ -36,6 +37,9 @@ func (s *Store) Resend(ctx context.Context, actor hook.Actor, by string, resends
 				},
 				edit: r.Edit, editOf: r.EditOf,
 			}
+		}
+		if err := s.roomFor(ctx, tx, made); err != nil {
+			return err
 		}
 		return s.insertDeliveries(ctx, tx, made)
 	}, func() { s.queued(made) })
@@ -72,7 +76,8 @@ func (s *Store) ResendDeliveries(ctx context.Context, actor hook.Actor, by strin
 	return s.ResendPossible(ctx, actor, by, resends...)
 }
 
-// ResendPossible is Resend without those whose request or subscription is gone, or whose request was not kept whole.
+// ResendPossible is Resend without those whose request or subscription is gone, or whose request was not kept whole. Many edited
+// copies are made in several transactions: an error says how many were made before it.
 func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string, resends ...hook.Resend) ([]hook.Delivery, error) {
 	var possible []hook.Resend
 	for _, r := range resends {
@@ -85,7 +90,29 @@ func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string,
 			possible = append(possible, r)
 		}
 	}
-	return s.Resend(ctx, actor, by, possible...)
+	return s.resendInParts(ctx, actor, by, possible)
+}
+
+// resendInParts is Resend in transactions of few bytes each.
+func (s *Store) resendInParts(ctx context.Context, actor hook.Actor, by string, resends []hook.Resend) (made []hook.Delivery, err error) {
+	for left := resends; len(left) > 0; {
+		n, bytes := 0, int64(0)
+		for ; n < len(left); n++ {
+			size, err := s.copied(ctx, left[n])
+			if err != nil {
+				return nil, partly(err, len(made), len(resends))
+			}
+			if bytes += size; n > 0 && bytes > copyBytes {
+				break
+			}
+		}
+		some, err := s.Resend(ctx, actor, by, left[:n]...)
+		if err != nil {
+			return nil, partly(err, len(made), len(resends))
+		}
+		made, left = append(made, some...), left[n:]
+	}
+	return made, nil
 }
 
 // sameAgain returns what sends the same as a delivery that the actor may see.
@@ -144,12 +171,12 @@ type newDelivery struct {
 // insertDeliveries inserts deliveries that are due now, gives them their ids and counts them.
 func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDelivery) error {
 	now := time.Now()
-	queued, bytes := map[hook.ID]int64{}, map[hook.ID]int64{}
+	queued, bytes, copied := map[hook.ID]int64{}, map[hook.ID]int64{}, int64(0)
 	for i := range made {
 		d := &made[i]
 		d.ID, d.CreatedAt = s.writer.deliveryIDs.Next(now), now.UTC().Truncate(time.Microsecond)
 		edit := encodeEdit(d.edit)
-		d.size = int64(len(edit))
+		d.size = int64(perDelivery + len(edit))
 		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (id, request_id, capture_url_id, subscription_id, due_at, created_at, state,
 				next_at, lease, used, attempt_count, last_status, size, origin, retry, sign_as, replay_id, made_by, reason, target_url, edit)
 			VALUES ($1, $2, $3, $4, $5, $5, 0, 0, 0, 0, 0, 0, $6, $7, $8, $9, $10, $11, '', $12, $13)`,
@@ -160,6 +187,9 @@ func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDeli
 		}
 		if err != nil {
 			return err
+		}
+		if copied += d.size - perDelivery; i > 0 && copied > copyBytes {
+			return hook.LimitSelected.Errorf(hook.Invalid, "These are edited copies of more than %d MiB together: resend fewer at once.", copyBytes>>20)
 		}
 		queued[d.SubscriptionID]++
 		bytes[d.CaptureURLID] += d.size
@@ -185,7 +215,7 @@ func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDeli
 // copyEdit gives a delivery the edited copy of another one, which may be large and stays in the database.
 func (d *newDelivery) copyEdit(ctx context.Context, tx *sql.Tx) error {
 	return tx.QueryRowContext(ctx, `UPDATE deliveries SET edit = (SELECT edit FROM deliveries WHERE id = $2),
-			size = (SELECT length(edit) FROM deliveries WHERE id = $2)
+			size = size + (SELECT length(edit) FROM deliveries WHERE id = $2)
 		WHERE id = $1 RETURNING size`, d.ID, d.editOf).Scan(&d.size)
 }
 
