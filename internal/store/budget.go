@@ -13,6 +13,7 @@ import (
 const (
 	purgeBatch  = 200     // rows
 	deleteBatch = 500     // of the deliveries of a request that somebody waits to be rid of
+	lookBatch   = 2000    // deliveries that it looks at for that; those of the last request it comes to may be more
 	purgeBytes  = 8 << 20 // of them, unless a single one has more
 	purgeFor    = 20 * time.Millisecond
 )
@@ -33,7 +34,7 @@ func newBudget(rows int, came int64) budget {
 // spend takes what removing a request costs from the budget. When that is too much the request has to stay for the next
 // transaction; the first one always fits, but for its deliveries: of more than fit the oldest are removed, and freed is their size.
 func (w *writer) spend(ctx context.Context, b *budget, c *candidate, cancelled cancelledCounts) (fits bool, freed int64, err error) {
-	if b.spent && (c.size > b.bytes || c.deliveries > 0 && time.Now().After(b.until)) {
+	if b.spent && (c.size > b.bytes || c.deliveries > purgeBatch || c.deliveries > 0 && time.Now().After(b.until)) {
 		return false, 0, nil
 	}
 	b.spent = true

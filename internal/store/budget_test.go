@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"database/sql"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,6 +218,45 @@ func TestRetentionRemovesManyDeliveriesLittleAtATime(t *testing.T) {
 	}
 }
 
+// TestRetentionLooksAtFewDeliveries: a group of captures, for which all senders wait, does not count half a million deliveries of the
+// oldest request to remove some, and sees the one that is unfinished behind them all the same.
+func TestRetentionLooksAtFewDeliveries(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	const each = 3 * store.PurgeBatch
+	var requests []hook.ID
+	for range store.LookBatch/store.PurgeBatch + 3 {
+		requests = append(requests, route(t, s, u.ID))
+		resent(t, s, requests[len(requests)-1], u.ID, sub.ID, each, hook.Succeeded, 700)
+	}
+	resent(t, s, requests[1], u.ID, sub.ID, 1, hook.Waiting, 0)
+	counted, unfinished, more, err := s.Candidates(t.Context(), u.ID)
+	must(t, err)
+	sum := 0
+	for _, n := range counted {
+		sum += n
+	}
+	if slices.Max(counted) > store.PurgeBatch+1 || sum > store.LookBatch+store.PurgeBatch {
+		t.Errorf("%d deliveries were counted: %d", sum, counted)
+	}
+	wantEqual(t, "with unfinished ones", unfinished, requests[1:2])
+	wantEqual(t, "more", more, true)
+
+	must(t, s.DeleteRequest(t.Context(), hook.System, requests[1], true))
+	setKeep(t, s, u.ID, hook.Keep{Requests: 1})
+	most, err := s.WatchRows(t.Context())
+	must(t, err)
+	for range 3 {
+		capture(t, s, u.ID, 10)
+	}
+	wantAtOnce(t, most, store.Deleted, "deliveries", store.PurgeBatch)
+	must(t, s.Prune(t.Context()))
+	wantEqual(t, "kept", len(ids(t, s, u.ID)), 1)
+	wantEqual(t, "deliveries", number(t, s, "SELECT count(*) FROM deliveries"), 0)
+	wantCounts(t, s, u.ID)
+}
+
 // TestPurgesManyRulesLittleAtATime: what belongs to the subscriptions of a deleted capture URL may be any number of rows, too.
 func TestPurgesManyRulesLittleAtATime(t *testing.T) {
 	ctx := t.Context()
@@ -251,6 +291,7 @@ func TestWhatIsLeftIsSought(t *testing.T) {
 	for query, index := range map[string]string{
 		store.LeftoverQueries[0]: "INDEX deliveries_one_off (",
 		store.LeftoverQueries[1]: "INDEX deliveries_by_state (subscription_id=? AND state=?)",
+		store.OldestQuery:        "INDEX deliveries_unfinished_of (request_id=?)",
 		store.HoldersQuery:       "INDEX deliveries_unfinished_of (request_id=? AND subscription_id>?)",
 		"SELECT id, subscription_id FROM deliveries WHERE request_id = $1 AND state < 2": "INDEX deliveries_unfinished_of (request_id=?)",
 	} {

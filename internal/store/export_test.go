@@ -23,6 +23,7 @@ const (
 	PruneExtra = pruneExtra
 	PurgeBatch = purgeBatch
 	PurgeBytes = purgeBytes
+	LookBatch  = lookBatch
 )
 
 // PurgeOnce and PruneOnce are one transaction of upkeep.
@@ -33,6 +34,26 @@ func (s *Store) PurgeOnce(ctx context.Context, captureURL, upTo hook.ID) (done b
 func (s *Store) PruneOnce(ctx context.Context, captureURL hook.ID) (more bool, err error) {
 	return s.pruneOnce(ctx, s.urls.load().byID[captureURL], true)
 }
+
+// Candidates returns how many deliveries retention counts of each request it looks at in one transaction, and which of them have
+// unfinished ones.
+func (s *Store) Candidates(ctx context.Context, captureURL hook.ID) (deliveries []int, unfinished []hook.ID, more bool, err error) {
+	err = s.do(ctx, func(*sql.Tx) error {
+		found, rest, err := s.writer.candidates(ctx, captureURL, 0, purgeBatch)
+		for _, c := range found {
+			deliveries = append(deliveries, c.deliveries)
+			if c.unfinished {
+				unfinished = append(unfinished, c.id)
+			}
+		}
+		more = rest
+		return err
+	})
+	return deliveries, unfinished, more, err
+}
+
+// OldestQuery is what they are found by.
+const OldestQuery = oldestDelivered
 
 // Do runs f in a transaction on the writer's own connection. While f runs, nothing else is written.
 func (s *Store) Do(ctx context.Context, f func(tx *sql.Tx) error) error { return s.do(ctx, f) }

@@ -25,42 +25,45 @@ type candidate struct {
 	id         hook.ID
 	size       int64 // of its deliveries, too
 	receivedAt int64
-	deliveries int
-	delivered  int64 // the part of size that is theirs
-	unfinished int
+	deliveries int   // more than purgeBatch: nobody counted on
+	delivered  int64 // the part of size that is theirs, of those that were counted
+	unfinished bool  // some delivery is
 }
 
 // oldestQuery reads the oldest requests behind an id. The second form is for databases in which something is delivered.
 const (
 	oldestQuery = `SELECT id, stored_size, received_at, 0, 0, 0 FROM requests WHERE capture_url_id = $1 AND id > $2
 		ORDER BY id LIMIT $3`
-	oldestDelivered = `SELECT r.id, r.stored_size, r.received_at, (SELECT count(*) FROM deliveries d WHERE d.request_id = r.id),
-			coalesce((SELECT sum(d.size) FROM deliveries d WHERE d.request_id = r.id), 0),
-			(SELECT count(*) FROM deliveries d WHERE d.request_id = r.id AND d.state < 2)
+	oldestDelivered = `SELECT r.id, r.stored_size, r.received_at,
+			(SELECT count(*) FROM (SELECT 1 FROM deliveries d WHERE d.request_id = r.id LIMIT $4)),
+			coalesce((SELECT sum(size) FROM (SELECT d.size FROM deliveries d WHERE d.request_id = r.id LIMIT $4)), 0),
+			EXISTS (SELECT 1 FROM deliveries d WHERE d.request_id = r.id AND d.state < 2)
 		FROM requests r WHERE r.capture_url_id = $1 AND r.id > $2 ORDER BY r.id LIMIT $3`
 )
 
-// candidates reads at most limit of the oldest requests behind an id.
-func (w *writer) candidates(ctx context.Context, captureURL, after hook.ID, limit int) ([]candidate, error) {
-	stmt := w.stmt.oldest
+// candidates reads at most limit of the oldest requests behind an id, and so many that it looks at few deliveries. It reports whether
+// there may be more.
+func (w *writer) candidates(ctx context.Context, captureURL, after hook.ID, limit int) (found []candidate, more bool, err error) {
+	stmt, args := w.stmt.oldest, []any{int64(captureURL), int64(after), limit}
 	if w.deliveryIDs.Last() != 0 {
-		stmt = w.stmt.oldestDelivered
+		stmt, args = w.stmt.oldestDelivered, append(args, purgeBatch+1)
 	}
-	rows, err := stmt.QueryContext(ctx, int64(captureURL), int64(after), limit)
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rows.Close()
-	var found []candidate
-	for rows.Next() {
+	deliveries := 0
+	for deliveries < lookBatch && rows.Next() {
 		var c candidate
 		if err := rows.Scan(&c.id, &c.size, &c.receivedAt, &c.deliveries, &c.delivered, &c.unfinished); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		c.size += c.delivered
+		deliveries += c.deliveries
 		found = append(found, c)
 	}
-	return found, rows.Err()
+	return found, len(found) == limit || deliveries >= lookBatch, rows.Err()
 }
 
 // prune removes the oldest requests of t, within the budget: those over keep's count and bytes, and those that arrived before
@@ -72,11 +75,10 @@ func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff t
 			t.url.forgetHeld(time.Now(), n)
 		}
 	}
-	found, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo()), b.rows)
+	found, more, err := w.candidates(ctx, t.url.id, max(t.url.clearedUpTo(), t.pruned, t.url.heldUpTo()), b.rows)
 	if err != nil {
 		return false, err
 	}
-	more = len(found) == b.rows
 	var gone []candidate
 	for _, c := range found {
 		old := c.receivedAt < micros(cutoff)
@@ -84,7 +86,7 @@ func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff t
 			more = false
 			break
 		}
-		if c.unfinished > 0 {
+		if c.unfinished {
 			expired, err := w.expired(ctx, c, cutoff)
 			if err != nil {
 				return false, err
@@ -108,7 +110,7 @@ func (w *writer) prune(ctx context.Context, t *touched, keep hook.Keep, cutoff t
 			more = true
 			break
 		}
-		if c.unfinished > 0 {
+		if c.unfinished {
 			err = w.cancelByRetention(ctx, t, c.id)
 		}
 		if err == nil && c.deliveries > 0 {

@@ -213,7 +213,7 @@ func (s *Store) purgeOnce(ctx context.Context, captureURL, after, upTo hook.ID) 
 	w := s.writer
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		b, cancelled := newBudget(purgeBatch, 0), cancelledCounts{} // that stays empty: they were counted when all were deleted
-		found, err := w.candidates(ctx, captureURL, after, b.rows)
+		found, more, err := w.candidates(ctx, captureURL, after, b.rows)
 		for _, c := range found {
 			if c.id > upTo {
 				break
@@ -232,7 +232,7 @@ func (s *Store) purgeOnce(ctx context.Context, captureURL, after, upTo hook.ID) 
 				return err
 			}
 		}
-		done = len(found) < b.rows || found[len(found)-1].id > upTo
+		done = !more || found[len(found)-1].id > upTo
 		return err
 	})
 	return done, err
