@@ -244,13 +244,16 @@ func (s *Store) UpdateCaptureURL(ctx context.Context, actor hook.Actor, id hook.
 // DeleteCaptureURL removes a capture URL at once; its requests and subscriptions follow in the background. Conflict with the
 // number of unfinished deliveries unless cancel says that this is meant. The slug stays reserved for its owner.
 func (s *Store) DeleteCaptureURL(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
+	refuse, err := s.refusal(ctx, actor, id, cancel)
+	if err != nil {
+		return err
+	}
 	return s.do(ctx, func(tx *sql.Tx) error {
-		u, err := s.visible(actor, id)
-		if err != nil {
+		if _, err := s.visible(actor, id); err != nil {
 			return err
 		}
-		if n, err := s.unfinished(ctx, tx, u); err != nil || n > 0 && !cancel {
-			return cmpErr(err, unfinishedConflict(n))
+		if err := refuse(tx); err != nil {
+			return err
 		}
 		_, err = tx.ExecContext(ctx, "UPDATE capture_urls SET deleted_at = $2 WHERE id = $1", id, time.Now().UnixMicro())
 		return err

@@ -148,7 +148,10 @@ func TestClaimsReadNoEditedCopies(t *testing.T) {
 // TestOneOffsAreSought: what one capture URL resent to typed URLs is found in an index, without looking at that of others.
 func TestOneOffsAreSought(t *testing.T) {
 	s := storetest.Open(t, store.Options{})
-	indexes := map[string]string{store.DueOneOffQuery: "INDEX deliveries_one_off_due ("}
+	indexes := map[string]string{}
+	for _, query := range store.DueOneOffQueries {
+		indexes[query] = "INDEX deliveries_one_off_due (capture_url_id=?"
+	}
 	for _, query := range store.OneOffQueries {
 		indexes[query] = "INDEX deliveries_one_off ("
 	}

@@ -199,7 +199,7 @@ const Hurried = hurried
 func (s *Store) ForgetCancelled(ctx context.Context) error { return s.forgetCancelled(ctx) }
 
 // OneOffQueries are those that look for resends to typed URLs.
-var OneOffQueries = []string{deliverySource{where: oneOffsOf}.query(), oneOffURLsQuery, recentQuery}
+var OneOffQueries = []string{deliverySource{where: oneOffsOf}.query(), oneOffURLsQuery, recentQuery, newOneOffs}
 
 // LeftoverQueries find what is left of the deliveries of a deleted capture URL.
 var LeftoverQueries = leftoverQueries
@@ -216,8 +216,8 @@ const CopyBytes = copyBytes
 // DeleteBatch is how many deliveries of a request are deleted at a time.
 const DeleteBatch = deleteBatch
 
-// DueOneOffQuery looks for those that are due.
-const DueOneOffQuery = dueOneOffQuery
+// DueOneOffQueries look for those that are due, or unfinished.
+var DueOneOffQueries = []string{dueOneOffQuery, unfinishedOneOffs}
 
 // ReplayWindow is how many requests a replay passes over at a time.
 const ReplayWindow = replayWindow

@@ -293,17 +293,42 @@ func (s *Store) Unfinished(ctx context.Context, captureURL hook.ID) (int64, erro
 	if u == nil {
 		return 0, nil
 	}
-	return s.unfinished(ctx, s.read, u)
+	resends, err := queryOne(ctx, s.read, "count", scanCount, unfinishedOneOffs, u.id, u.clearedUpTo())
+	return s.UnfinishedOf(u.id) + resends, err
 }
 
-func (s *Store) unfinished(ctx context.Context, from querier, u *urlEntry) (int64, error) {
-	resends, err := queryAll(ctx, from, func(row scanner) (n int64, err error) { return n, row.Scan(&n) },
-		"SELECT count(*) FROM deliveries WHERE subscription_id = 0 AND state < 2 AND capture_url_id = $1 AND request_id > $2",
-		u.id, u.clearedUpTo())
-	if err != nil {
-		return 0, err
+func scanCount(row scanner) (n int64, err error) { return n, row.Scan(&n) }
+
+const (
+	// unfinishedOneOffs names its index, or it would read those of all users. Of one there may be any number, too.
+	unfinishedOneOffs = "SELECT count(*) FROM deliveries d INDEXED BY deliveries_one_off_due WHERE " + oneOffsOf + " AND d.state < 2 AND d.request_id > $2"
+	// newOneOffs counts those that were made behind a delivery and are not tried yet.
+	newOneOffs = "SELECT count(*) FROM deliveries d WHERE " + oneOffsOf + " AND d.state = 0 AND d.id > $2"
+)
+
+// refusal returns a function for a transaction that cancels what is unfinished of a capture URL: Conflict with its number, unless that is
+// meant. Resends to typed URLs are counted before, where nobody waits, and in the transaction those that were made meanwhile.
+func (s *Store) refusal(ctx context.Context, actor hook.Actor, captureURL hook.ID, meant bool) (check func(tx *sql.Tx) error, err error) {
+	if _, err := s.visible(actor, captureURL); err != nil {
+		return nil, err
 	}
-	return s.UnfinishedOf(u.id) + resends[0], nil
+	if meant {
+		return func(*sql.Tx) error { return nil }, nil
+	}
+	last := s.writer.deliveryIDs.Last()
+	if n, err := s.Unfinished(ctx, captureURL); err != nil || n > 0 {
+		return nil, cmpErr(err, unfinishedConflict(n))
+	}
+	return func(tx *sql.Tx) error {
+		resends, err := queryAll(ctx, tx, scanCount, newOneOffs, captureURL, last)
+		if err != nil {
+			return err
+		}
+		if n := s.UnfinishedOf(captureURL) + resends[0]; n > 0 {
+			return unfinishedConflict(n)
+		}
+		return nil
+	}, nil
 }
 
 // discardAll cancels what the subscriptions of a capture URL hold.
@@ -337,12 +362,16 @@ func (s *Store) ClearRequests(ctx context.Context, actor hook.Actor, captureURL 
 	var u *urlEntry
 	var stats hook.Stats
 	var discarded func()
+	refuse, err := s.refusal(ctx, actor, captureURL, cancel)
+	if err != nil {
+		return 0, err
+	}
 	err = s.do(ctx, func(tx *sql.Tx) error {
 		if u, err = s.visible(actor, captureURL); err != nil {
 			return err
 		}
-		if n, err := s.unfinished(ctx, tx, u); err != nil || n > 0 && !cancel {
-			return cmpErr(err, unfinishedConflict(n))
+		if err := refuse(tx); err != nil {
+			return err
 		}
 		if discarded, err = s.discardAll(ctx, tx, captureURL, "its request was deleted"); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -314,6 +315,30 @@ func TestDeletingNamesResends(t *testing.T) {
 	wantKind(t, "the capture URL", s.DeleteCaptureURL(ctx, hook.System, u.ID, false), hook.Conflict)
 	must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
 	must(t, s.DeleteCaptureURL(ctx, hook.System, other.ID, false))
+}
+
+// TestDeletingCountsNothingForAll: any number of resends to typed URLs may be unfinished, those of all users together. Who deletes lets
+// nobody wait until they are counted: that is done with another connection.
+func TestDeletingCountsNothingForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := storetest.Open(t, store.Options{})
+		u := storetest.CaptureURL(t, s)
+		ctx := t.Context()
+		must(t, errOf(s.Resend(ctx, hook.System, "", hook.Resend{RequestID: route(t, s, u.ID), TargetURL: "https://a.example/"})))
+		release, err := s.HoldReaders(ctx)
+		must(t, err)
+		for what, err := range map[string]error{
+			"all requests":    errOf(s.ClearRequests(ctx, hook.System, u.ID, false)),
+			"the capture URL": s.DeleteCaptureURL(ctx, hook.System, u.ID, false),
+		} {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		must(t, errOf(s.ClearRequests(ctx, hook.System, u.ID, true))) // whoever means it needs no number
+		must(t, s.DeleteCaptureURL(ctx, hook.System, u.ID, true))
+		must(t, release())
+	})
 }
 
 // TestCancelledByRetentionIsForgotten: what retention cancelled goes with its capture URL at once, and else when it is old,
