@@ -73,7 +73,7 @@ func (w *Worker) load(ctx context.Context, c *store.Claim) (*hook.Request, *hook
 	}
 	var edit *hook.Edit
 	if err == nil && c.Edited {
-		edit, err = w.Store.Edit(ctx, hook.System, c.ID)
+		edit, err = w.Store.EditToSend(ctx, c.ID)
 	}
 	switch {
 	case hook.Is(err, hook.NotFound):

@@ -135,13 +135,13 @@ func (s *Store) Due(ctx context.Context, q Queue) (f Found, err error) {
 
 // Queues returns the ids of the queues that have something in them. The rows are asked, not the counts.
 func (s *Store) Queues(ctx context.Context) ([]hook.ID, error) {
-	queues, err := s.subscriptionsWith(ctx, hook.Pending, hook.Waiting)
+	queues, err := s.subscriptionsWith(ctx, s.work, hook.Pending, hook.Waiting)
 	if err != nil || !slices.Contains(queues, 0) {
 		return queues, err
 	}
 	queues = slices.DeleteFunc(queues, func(id hook.ID) bool { return id == 0 })
 	for _, state := range []hook.State{hook.Pending, hook.Waiting} {
-		urls, err := s.oneOffURLs(ctx, hook.System, state)
+		urls, err := s.oneOffURLs(ctx, s.work, hook.System, state)
 		if err != nil {
 			return nil, err
 		}
@@ -156,8 +156,8 @@ func (s *Store) Queues(ctx context.Context) ([]hook.ID, error) {
 
 // subscriptionsWith returns the subscriptions, 0 for typed URLs, that have deliveries in a range of stored states. Each step looks for
 // the next subscription: it does not matter how many deliveries one has.
-func (s *Store) subscriptionsWith(ctx context.Context, from, to hook.State) ([]hook.ID, error) {
-	return queryAll(ctx, s.read, scanID, `WITH RECURSIVE has (id) AS (
+func (s *Store) subscriptionsWith(ctx context.Context, db querier, from, to hook.State) ([]hook.ID, error) {
+	return queryAll(ctx, db, scanID, `WITH RECURSIVE has (id) AS (
 			SELECT min(subscription_id) FROM deliveries
 			UNION ALL
 			SELECT (SELECT min(subscription_id) FROM deliveries WHERE subscription_id > has.id) FROM has WHERE has.id IS NOT NULL)

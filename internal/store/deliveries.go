@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -171,7 +172,7 @@ func (s *Store) deliverySources(ctx context.Context, actor hook.Actor, subs []*s
 	}
 	urls := []hook.ID{page.CaptureURL}
 	if page.CaptureURL == 0 {
-		if urls, err = s.oneOffURLs(ctx, actor, state); err != nil {
+		if urls, err = s.oneOffURLs(ctx, s.read, actor, state); err != nil {
 			return nil, err
 		}
 	}
@@ -182,8 +183,8 @@ func (s *Store) deliverySources(ctx context.Context, actor hook.Actor, subs []*s
 }
 
 // oneOffURLs returns the capture URLs of an actor with resends to typed URLs in a stored state.
-func (s *Store) oneOffURLs(ctx context.Context, actor hook.Actor, state hook.State) ([]hook.ID, error) {
-	ids, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) }, oneOffURLsQuery, state)
+func (s *Store) oneOffURLs(ctx context.Context, db querier, actor hook.Actor, state hook.State) ([]hook.ID, error) {
+	ids, err := queryAll(ctx, db, scanID, oneOffURLsQuery, state)
 	return slices.DeleteFunc(ids, func(id hook.ID) bool {
 		_, err := s.visible(actor, id)
 		return err != nil
@@ -302,12 +303,21 @@ func (s *Store) Edit(ctx context.Context, actor hook.Actor, delivery hook.ID) (*
 	if _, err := s.Delivery(ctx, actor, delivery); err != nil {
 		return nil, err
 	}
-	edit, err := queryOne(ctx, s.read, "delivery", func(row scanner) (b []byte, err error) { return b, row.Scan(&b) },
+	return edit(ctx, s.read, delivery)
+}
+
+// EditToSend is Edit for the worker, who does not wait behind those who read pages.
+func (s *Store) EditToSend(ctx context.Context, delivery hook.ID) (*hook.Edit, error) {
+	return edit(ctx, s.work, delivery)
+}
+
+func edit(ctx context.Context, db *sql.DB, delivery hook.ID) (*hook.Edit, error) {
+	encoded, err := queryOne(ctx, db, "delivery", func(row scanner) (b []byte, err error) { return b, row.Scan(&b) },
 		"SELECT edit FROM deliveries WHERE id = $1", delivery)
 	if err != nil {
 		return nil, err
 	}
-	return decodeEdit(edit)
+	return decodeEdit(encoded)
 }
 
 func scanAttempt(row scanner) (a hook.Attempt, err error) {

@@ -19,13 +19,25 @@ func TestReadersAllBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := storetest.Open(t, store.Options{})
 		u := storetest.CaptureURL(t, s)
-		id := capture(t, s, u.ID, 10)
+		sub := storetest.Subscription(t, s, u.ID)
+		id, gone := route(t, s, u.ID, sub.ID), route(t, s, u.ID, sub.ID)
+		must(t, errOf(s.Resend(t.Context(), hook.System, "", hook.Resend{RequestID: id, TargetURL: "https://a.example", Edit: &hook.Edit{Method: "PUT"}})))
+		claimed, edited := claim(t, s, sub.ID)[0], claim(t, s, -u.ID)[0]
+		must(t, s.DeleteRequest(t.Context(), hook.System, gone, true)) // so that Begin looks
 		release, err := s.HoldReaders(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.RequestToSend(t.Context(), id); err != nil {
-			t.Errorf("the worker: %v", err)
+		for what, err := range map[string]error{
+			"the queues":     errOf(s.Queues(t.Context())),
+			"what is due":    errOf(s.Due(t.Context(), store.Queue{ID: sub.ID, Now: time.Now(), Limit: 10})),
+			"a claim":        errOf(s.Begin(t.Context(), &claimed)),
+			"a request":      errOf(s.RequestToSend(t.Context(), id)),
+			"an edited copy": errOf(s.EditToSend(t.Context(), edited.ID)),
+		} {
+			if err != nil {
+				t.Errorf("the worker reads %s: %v", what, err)
+			}
 		}
 		if _, err := s.User(t.Context(), 1); !hook.Is(err, hook.Unavailable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a page: %v", err)

@@ -305,7 +305,7 @@ func (s *Store) pruneOnce(ctx context.Context, u *urlEntry, first bool) (more bo
 // forgetCancelled removes deliveries that retention cancelled and that nobody can want to read about any more: also those of
 // subscriptions that are deleted, and resends to typed URLs.
 func (s *Store) forgetCancelled(ctx context.Context) error {
-	subs, err := s.subscriptionsWith(ctx, hook.Cancelled, hook.Cancelled)
+	subs, err := s.subscriptionsWith(ctx, s.read, hook.Cancelled, hook.Cancelled)
 	for _, id := range subs {
 		if err == nil {
 			err = s.forgetCancelledOf(ctx, id)

@@ -45,7 +45,7 @@ func (s *Store) Begin(ctx context.Context, c *Claim) (begun bool, err error) {
 		return false, nil
 	}
 	if c.seen != s.calledOff.Load() {
-		standing, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
+		standing, err := queryAll(ctx, s.work, scanID,
 			"SELECT id FROM deliveries WHERE id = $1 AND lease = $2 AND state < 2", c.ID, c.Lease)
 		if err != nil || len(standing) == 0 {
 			return false, err
