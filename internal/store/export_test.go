@@ -207,6 +207,9 @@ var LeftoverQueries = leftoverQueries
 // HoldersQuery looks for the subscriptions that have not delivered a request.
 const HoldersQuery = holdersQuery
 
+// CancelQuery cancels what is unfinished of a replay.
+const CancelQuery = cancelQuery
+
 // OverQuery looks for replays that may be forgotten.
 const OverQuery = overQuery
 

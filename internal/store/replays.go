@@ -252,27 +252,28 @@ func (s *Store) CancelReplay(ctx context.Context, actor hook.Actor, id hook.ID, 
 }
 
 // cancelReplayed cancels the unfinished deliveries of a replay, in the transaction that ends it: they are not many more than
-// hook.MaxReplayAhead.
+// hook.MaxReplayAhead, however long the queue is that they stand in.
 func (b *batch) cancelReplayed(ctx context.Context, r *hook.Replay, reason string) error {
-	found, err := queryAll(ctx, b.tx, scanClaim, "SELECT "+claimColumns+` FROM deliveries d
-		WHERE d.subscription_id = $1 AND d.state < 2 AND d.replay_id = $2 AND d.id > $3`,
-		r.SubscriptionID, r.ID, b.s.discardedUpTo(r.SubscriptionID))
+	cancelled, err := queryAll(ctx, b.tx, func(row scanner) (c Claim, err error) {
+		return c, row.Scan(&c.ID, &c.RequestID, &c.LastStatus)
+	}, cancelQuery, r.ID, b.s.discardedUpTo(r.SubscriptionID), reason)
 	if err != nil {
 		return err
 	}
-	for i := range found {
-		_, err := b.tx.ExecContext(ctx, "UPDATE deliveries SET state = $2, reason = $3, lease = 0, next_at = 0 WHERE id = $1",
-			found[i].ID, int(hook.Cancelled), reason)
-		if err != nil {
-			return err
-		}
+	for i := range cancelled {
+		c := &cancelled[i]
+		c.CaptureURLID, c.SubscriptionID, c.ReplayID = r.CaptureURLID, r.SubscriptionID, r.ID
 		if e := b.s.urls.load().subs[r.SubscriptionID]; e != nil {
 			b.count(e, Result{Next: hook.Next{State: hook.Cancelled}}, true)
 		}
-		b.tell(&found[i], hook.Cancelled)
+		b.tell(c, hook.Cancelled)
 	}
 	return b.save(ctx)
 }
+
+// cancelQuery says that no replay has the id 0, which is how SQLite knows that the index has all it is to find.
+const cancelQuery = `UPDATE deliveries SET state = 4, reason = $3, lease = 0, next_at = 0
+	WHERE replay_id = $1 AND replay_id <> 0 AND state < 2 AND id > $2 RETURNING id, request_id, last_status`
 
 // endReplayed counts deliveries that end without an attempt, by the replays that made them, 0 = none.
 func endReplayed(ctx context.Context, tx execer, replays []hook.ID) error {

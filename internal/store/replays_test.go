@@ -48,6 +48,31 @@ func TestCancelReplayIsOneStep(t *testing.T) {
 	storetest.WantSound(t, s)
 }
 
+// TestCancelReplayBesideAQueue: what a replay has made is found and cancelled without the queue of its subscription, which may be a
+// million deliveries long, and alone.
+func TestCancelReplayBesideAQueue(t *testing.T) {
+	ctx := t.Context()
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	r, requests := replay(t, s, &sub, 2)
+	route(t, s, u.ID, sub.ID)
+	must(t, errOf(s.Resend(ctx, hook.System, "", hook.Resend{RequestID: requests[0], SubscriptionID: sub.ID})))
+	other, _ := replay(t, s, &sub, 1)
+	must(t, errOf(s.CancelReplay(ctx, hook.System, r.ID, "cancelled")))
+	wantEqual(t, "counts", counts(t, s, sub.ID), hook.DeliveryCounts{Unfinished: 3, Cancelled: 2})
+	wantEqual(t, "cancelled", number(t, s, "SELECT count(*) FROM deliveries WHERE replay_id = $1 AND state = 4 AND reason = 'cancelled'", r.ID), 2)
+	other, err := s.Replay(ctx, hook.System, other.ID)
+	must(t, err)
+	wantEqual(t, "of the other one", other.Failed, int64(0))
+	steps, err := s.Plan(ctx, store.CancelQuery)
+	must(t, err)
+	if len(steps) != 1 || !strings.Contains(steps[0], "INDEX deliveries_of_replay (replay_id=? AND id>?)") {
+		t.Errorf("its deliveries are found by %q", steps)
+	}
+	storetest.WantSound(t, s)
+}
+
 // TestReplaysRunAtATime: so many run into one subscription and no more, until one is over. The others there ever were are not read.
 func TestReplaysRunAtATime(t *testing.T) {
 	ctx := t.Context()
