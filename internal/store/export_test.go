@@ -213,6 +213,9 @@ const CancelQuery = cancelQuery
 // OverQuery looks for replays that may be forgotten.
 const OverQuery = overQuery
 
+// ResendBatch is how many deliveries one transaction makes of a list.
+const ResendBatch = resendBatch
+
 // CopyBytes is how much of edited copies one transaction writes.
 const CopyBytes = copyBytes
 

@@ -76,8 +76,8 @@ func (s *Store) ResendDeliveries(ctx context.Context, actor hook.Actor, by strin
 	return s.ResendPossible(ctx, actor, by, resends...)
 }
 
-// ResendPossible is Resend without those whose request or subscription is gone, or whose request was not kept whole. Many edited
-// copies are made in several transactions: an error says how many were made before it.
+// ResendPossible is Resend without those whose request or subscription is gone, or whose request was not kept whole. Many are made in
+// several transactions: an error says how many were made before it.
 func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string, resends ...hook.Resend) ([]hook.Delivery, error) {
 	var possible []hook.Resend
 	for _, r := range resends {
@@ -93,11 +93,11 @@ func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string,
 	return s.resendInParts(ctx, actor, by, possible)
 }
 
-// resendInParts is Resend in transactions of few bytes each.
+// resendInParts is Resend in transactions of few rows and bytes each.
 func (s *Store) resendInParts(ctx context.Context, actor hook.Actor, by string, resends []hook.Resend) (made []hook.Delivery, err error) {
 	for left := resends; len(left) > 0; {
 		n, bytes := 0, int64(0)
-		for ; n < len(left); n++ {
+		for ; n < min(len(left), resendBatch); n++ {
 			size, err := s.copied(ctx, left[n])
 			if err != nil {
 				return nil, partly(err, len(made), len(resends))

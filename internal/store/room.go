@@ -15,8 +15,10 @@ const (
 	// perDelivery is what a delivery that no capture made is counted with beside its edited copy and its attempts: one request can have
 	// any number of them.
 	perDelivery = 200
-	// copyBytes is how much one transaction writes of edited copies: as much as a group of captures.
-	copyBytes = groupBytes
+	// copyBytes is how much one transaction writes of edited copies, about 10 ms for each MiB.
+	copyBytes = 4 << 20
+	// resendBatch is how many deliveries one transaction makes of a list of them.
+	resendBatch = 200
 	// forgotten is how many rows of replays one transaction removes beside what it is for.
 	forgotten = 20
 )

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,11 +94,7 @@ func TestResendsEditedCopiesLittleAtATime(t *testing.T) {
 	request := route(t, s, u.ID)
 	const n = 15
 	r := hook.Resend{RequestID: request, SubscriptionID: sub.ID, Edit: edited()}
-	var all []hook.Resend
-	for range n {
-		all = append(all, r)
-	}
-	err := errOf(s.Resend(ctx, hook.System, "", all...))
+	err := errOf(s.Resend(ctx, hook.System, "", slices.Repeat([]hook.Resend{r}, n)...))
 	wantLimit(t, "so many in one transaction", err, hook.LimitSelected)
 	wantKind(t, "so many in one transaction", err, hook.Invalid)
 	wantEqual(t, "made", rowsMade(t, s), 0)
@@ -126,6 +123,22 @@ func TestResendsEditedCopiesLittleAtATime(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), " of 15 were resent, the others not.") || rowsMade(t, s) == before {
 		t.Errorf("%d were made: %v", rowsMade(t, s)-before, err)
 	}
+}
+
+// TestResendsAListLittleAtATime: what is chosen in a list is resent in 1,000 deliveries at the most, and not in one transaction.
+func TestResendsAListLittleAtATime(t *testing.T) {
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	r := hook.Resend{RequestID: route(t, s, u.ID), SubscriptionID: storetest.Subscription(t, s, u.ID).ID}
+	most, err := s.WatchRows(t.Context())
+	must(t, err)
+	const n = 2*store.ResendBatch + 1
+	made, err := s.ResendPossible(t.Context(), hook.System, "", slices.Repeat([]hook.Resend{r}, n)...)
+	must(t, err)
+	wantEqual(t, "made", len(made), n)
+	wantAtOnce(t, most, store.Inserted, "deliveries", store.ResendBatch)
+	wantCounts(t, s, u.ID)
+	storetest.WantSound(t, s)
 }
 
 // TestResendsCount: one small request can be resent without end, and each delivery is a row with its places in the indexes.
