@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,14 +144,49 @@ func (c checker) ranges(next func(after hook.ID) (hook.ID, error), ask func(afte
 	return problems, nil
 }
 
-// checkPages has the engine look at all its pages.
+// checkPages has the engine look at all its pages. Those that cannot be read are a finding, too: whoever asks wants to know.
 func (c checker) checkPages(ctx context.Context) ([]string, error) {
-	return c.pages(ctx, "integrity_check")
+	found, err := c.pages(ctx, "integrity_check")
+	if unread, ok := errors.AsType[*unreadError](err); ok {
+		return unread.found, nil
+	}
+	return found, err
 }
 
-// pages runs a check of the engine over the whole file; where that takes too long, over one table after the other, which leaves
-// out only the list of free pages.
+// unreadError says that the disk failed while pages were looked at. What is on them is not known: a page that could not be read
+// makes others look as if nothing led to them.
+type unreadError struct{ found []string }
+
+func (e *unreadError) Error() string {
+	return "pages of the database could not be read: " + strings.Join(e.found, "; ")
+}
+
+// unreadPage matches how the engine tells of such a page among its findings (btree.c, checkTreePage and checkList), with the result
+// code of the read.
+var unreadPage = regexp.MustCompile(`unable to get the page\. error code=(\d+)|failed to get page `)
+
+func isUnread(finding string) bool {
+	for _, match := range unreadPage.FindAllStringSubmatch(finding, -1) {
+		code, err := strconv.Atoi(match[1])
+		if primary := code & 0xff; err != nil || primary != codeCorrupt && primary != codeNotADB {
+			return true
+		}
+	}
+	return false
+}
+
+// pages is enginePages with an unreadError when what was found may come from pages that could not be read.
 func (c checker) pages(ctx context.Context, pragma string) ([]string, error) {
+	found, err := c.enginePages(ctx, pragma)
+	if err == nil && slices.ContainsFunc(found, isUnread) {
+		return nil, &unreadError{found}
+	}
+	return found, err
+}
+
+// enginePages runs a check of the engine over the whole file; where that takes too long, over one table after the other, which
+// leaves out only the list of free pages.
+func (c checker) enginePages(ctx context.Context, pragma string) ([]string, error) {
 	line := func(row scanner) (line string, err error) {
 		if err = row.Scan(&line); line == "ok" {
 			line = ""

@@ -199,3 +199,19 @@ func TestChecksAgainAfterATroubledRead(t *testing.T) {
 		wantLogged(t, "then", log.String(), "the database is sound", "damaged")
 	})
 }
+
+// TestUnreadPagesAreNoDamage: the engine tells of a page that the disk did not give in the same list as of damage.
+func TestUnreadPagesAreNoDamage(t *testing.T) {
+	for finding, want := range map[string]bool{
+		"*** in database main ***\nTree 43 page 43: unable to get the page. error code=8458":                    true, // SQLITE_IOERR_CORRUPTFS
+		"Tree 5 page 9: unable to get the page. error code=266\nPage 10: never used":                            true, // SQLITE_IOERR_READ
+		"Freelist: failed to get page 12":                                                                       true,
+		"*** in database main ***\nTree 43 page 43: unable to get the page. error code=11":                      false,
+		"*** in database main ***\nTree 7 page 7 cell 3: Offset 9000 out of range 8..4096\nPage 10: never used": false,
+		"wrong # of entries in index deliveries_due":                                                            false,
+	} {
+		if got := store.IsUnread(finding); got != want {
+			t.Errorf("%q: %v", finding, got)
+		}
+	}
+}

@@ -259,3 +259,6 @@ func (s *Store) Plan(ctx context.Context, query string) ([]string, error) {
 		return step, row.Scan(&id, &parent, &unused, &step)
 	}, "EXPLAIN QUERY PLAN "+query, 1, 2, 3, 4, 5, 6)
 }
+
+// IsUnread is isUnread.
+var IsUnread = isUnread
