@@ -251,7 +251,7 @@ func (q *queue) nextLook() time.Time {
 		return q.sub.Health.QuietUntil.Round(0)
 	case q.down() && q.look && !q.stocked():
 		return now
-	case q.down() && (q.probe != 0 || q.dry):
+	case q.down() && (q.probe != 0 || q.dry || len(q.claimed) > 0): // what ends of these tells
 		return time.Time{}
 	case q.down():
 		return q.sub.Health.ProbeAt.Round(0)
@@ -407,7 +407,7 @@ func (q *queue) looked(w *want) {
 		if !q.dry {
 			q.probe = w.claims[0].ID
 		}
-		q.look = q.look || w.byHand
+		q.look = q.look || w.byHand && !q.dry
 		return
 	case w.byHand:
 		q.look = q.look || len(w.claims) == w.ask.Limit // there may be more

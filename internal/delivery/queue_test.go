@@ -74,6 +74,33 @@ func TestUnreadQueue(t *testing.T) {
 	}
 }
 
+// TestDownQueueSleeps: a target that is down costs nothing while there is nothing to probe it with, whatever is told, and while what
+// somebody resent to it is under way.
+func TestDownQueueSleeps(t *testing.T) {
+	now := time.Now()
+	down := func() *queue {
+		q := newQueue(1)
+		q.sub = &subscription{}
+		q.sub.Health = hook.Health{DownSince: now.Add(-time.Hour), ProbeAt: now.Add(-time.Second), ProbeWait: time.Minute}
+		q.look = true
+		return q
+	}
+	q := down()
+	want := q.want(now)
+	if want == nil || !want.probe {
+		t.Fatalf("no probe is asked for: %+v", want)
+	}
+	q.looked(want)
+	if at := q.nextLook(); !at.IsZero() {
+		t.Errorf("with nothing in it, it is looked at again in %v", at.Sub(now))
+	}
+	q = down()
+	q.look, q.claimed[7] = false, true
+	if at := q.nextLook(); q.want(now) != nil || !at.IsZero() {
+		t.Errorf("with a resend under way, it is looked at again in %v", at.Sub(now))
+	}
+}
+
 // putOffFor makes the only delivery of a subscription one that waits.
 func putOffFor(t *testing.T, st *store.Store, sub hook.ID, d time.Duration) {
 	t.Helper()

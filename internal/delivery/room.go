@@ -47,7 +47,7 @@ func (p place) isQuick() bool { return p.bytes <= quickBody }
 
 // lets reports whether the first delivery of a queue can be sent now.
 func (r *room) lets(q *queue) bool {
-	if r.next != nil && (!r.next.wants() || !r.keepsFor(r.first(r.next))) {
+	if r.next != nil && (!r.next.wants() || !r.isLarge(r.first(r.next))) {
 		r.next = nil
 	}
 	first := r.first(q)
@@ -58,16 +58,13 @@ func (r *room) lets(q *queue) bool {
 		}
 		return r.next == nil || r.passes(first)
 	}
-	if r.next == nil && needed.bytes > free.bytes && r.keepsFor(first) {
+	if r.next == nil && needed.bytes > free.bytes && r.isLarge(first) {
 		r.next = q
 	}
 	return false
 }
 
 func (r *room) first(q *queue) place { return placeOf(q, &q.ready[0]) }
-
-// keepsFor reports whether room may be kept for a delivery: not when its user and its capture URL have more under way than that.
-func (r *room) keepsFor(p place) bool { return r.needs(p).bytes <= min(2*p.bytes, largestShare) }
 
 func (r *room) free() load { return load{hook.MaxSending, hook.MaxSendingBytes}.minus(r.load) }
 
@@ -76,9 +73,20 @@ func (r *room) needs(p place) load {
 	return p.load().plus(r.owners[p.owner]).plus(r.urls[p.captureURL])
 }
 
-// passes reports whether a delivery goes before the one that room is kept for: it is quick, or leaves enough.
+// isLarge reports whether room is kept for a delivery: where its user has more of the same size under way, it waits for one of those.
+func (r *room) isLarge(p place) bool {
+	own := r.owners[p.owner]
+	return p.bytes > hook.SmallBody && (own.sending == 0 || p.bytes > 2*own.bytes/int64(own.sending))
+}
+
+// passes reports whether a delivery goes before the one that room is kept for: it is quick, or leaves enough. It does not when only
+// what their user has under way stands in the way of that one.
 func (r *room) passes(p place) bool {
-	return p.isQuick() && r.quick+p.bytes <= quickBytes || r.needs(r.first(r.next)).bytes <= r.free().bytes-p.bytes
+	kept, free := r.first(r.next), r.free().bytes
+	if p.owner == kept.owner && kept.bytes <= free {
+		return false
+	}
+	return p.isQuick() && r.quick+p.bytes <= quickBytes || kept.bytes <= free-p.bytes
 }
 
 // full reports whether nobody can start anything.

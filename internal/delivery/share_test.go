@@ -15,17 +15,29 @@ func waiting(owner, captureURL hook.ID, size int64) *queue {
 	return q
 }
 
-// fill starts as many deliveries of a size as a capture URL may have under way.
-func (r *room) fill(owner, captureURL hook.ID, size int64) (started []place) {
-	for {
-		q := waiting(owner, captureURL, size)
-		if !r.lets(q) {
-			return started
-		}
+// fill starts as many of the same delivery as a queue may have under way.
+func (r *room) fill(q *queue) (started []place) {
+	for r.lets(q) {
 		p := r.first(q)
 		r.take(p)
 		started = append(started, p)
 	}
+	return started
+}
+
+// flood is the queues of so many users, each with deliveries of a size.
+func flood(first, n hook.ID, size int64) (queues []*queue) {
+	for id := first; id < first+n; id++ {
+		queues = append(queues, waiting(id, id, size))
+	}
+	return queues
+}
+
+func (r *room) fillAll(queues []*queue) (started []place) {
+	for _, q := range queues {
+		started = append(started, r.fill(q)...)
+	}
+	return started
 }
 
 // TestRoom: a user takes as much as is left free, and a capture URL as much of that as is left to its user, of the attempts and of
@@ -49,7 +61,7 @@ func TestRoom(t *testing.T) {
 		var r room
 		var all []place
 		for i, want := range test.want {
-			started := r.fill(test.owners[i], hook.ID(i+1), test.size)
+			started := r.fill(waiting(test.owners[i], hook.ID(i+1), test.size))
 			if len(started) != want {
 				t.Errorf("%s: the capture URL number %d gets %d, want %d", what, i+1, len(started), want)
 			}
@@ -67,22 +79,17 @@ func TestRoom(t *testing.T) {
 // TestRoomForLargeBodies: a large body does not wait for ever behind smaller ones of others, which take what becomes free as soon as
 // it does; also when its own capture URL has small ones under way all the time. Quick ones of others do not wait for it.
 func TestRoomForLargeBodies(t *testing.T) {
-	for what, ownFlow := range map[string]int64{"alone": -1, "beside small ones of the same capture URL": 100} {
+	for what, ownFlow := range map[string]int64{"alone": -1, "beside small ones of the same capture URL": 100, "beside many of them": 1 << 20} {
 		var r room
 		var others, own []place // oldest first
-		fill := func() {
-			for id := hook.ID(1); id <= 40; id++ {
-				others = append(others, r.fill(id, id, quickBody+1)...)
+		floods := flood(1, 40, quickBody+1)
+		fill := func() { others = append(others, r.fillAll(floods)...) }
+		flow := func() { // as many as 16 at a time, of which one ends
+			for q := waiting(100, 100, ownFlow); ownFlow >= 0 && len(own) < 16 && r.lets(q); {
+				own = append(own, r.first(q))
+				r.take(r.first(q))
 			}
-		}
-		flow := func() { // the next one begins before the last one ends
-			q := waiting(100, 100, ownFlow)
-			if ownFlow < 0 || !r.lets(q) {
-				return
-			}
-			p := r.first(q)
-			r.take(p)
-			if own = append(own, p); len(own) > 1 {
+			if len(own) > 0 {
 				r.giveBack(own[0])
 				own = own[1:]
 			}
@@ -127,17 +134,12 @@ func TestRoomIsKeptForOne(t *testing.T) {
 	if r.lets(large) {
 		t.Fatal("there is room")
 	}
-	for i := hook.ID(200); ; i++ { // users with a few quick ones each
-		if started := r.fill(i, i, quickBody); len(started) == 0 {
-			break
-		}
-	}
+	quick := flood(200, 100, quickBody) // users with a few quick ones each
+	r.fillAll(quick)
 	for range 4 {
 		r.giveBack(others[0])
 		others = others[1:]
-		for i := hook.ID(300); i < 400; i++ {
-			r.fill(i, i, quickBody)
-		}
+		r.fillAll(quick)
 	}
 	if !r.lets(large) {
 		t.Errorf("%d bytes of quick ones are under way, and the large one waits", r.quick)
@@ -149,7 +151,7 @@ func TestRoomIsKeptForOne(t *testing.T) {
 	}
 	another.ready = nil // it is paused
 	r.giveBack(others[0])
-	if len(r.fill(500, 500, 5<<20)) == 0 {
+	if len(r.fill(waiting(500, 500, 5<<20))) == 0 {
 		t.Error("room is kept for a delivery that is not to be sent any more")
 	}
 }

@@ -340,9 +340,18 @@ func (w *Worker) block(q *queue) {
 	}
 }
 
-// serve lets the queues that wait for room start one attempt each, in turn, until there is none. Those that there was none for
-// stay in front of those that were served.
+// serve lets the queues that wait for room start one attempt each, in turn, until there is none. Those that room was kept from come
+// again when nobody needs it: the one that it was kept for may have to wait for its rate.
 func (w *Worker) serve() {
+	kept := w.room.next
+	w.serveOnce()
+	if kept != nil && w.room.next == nil {
+		w.serveOnce()
+	}
+}
+
+// serveOnce leaves those that there was no room for in front of those that were served.
+func (w *Worker) serveOnce() {
 	var passed []*queue
 	for len(w.blocked) > 0 && !w.room.full() {
 		q := w.blocked[0]
