@@ -116,7 +116,7 @@ func (s *Store) RunningReplays(ctx context.Context) ([]hook.Replay, error) {
 const runningQuery = "SELECT " + replayColumns + " FROM replays WHERE state = 0"
 
 // replayWindow is how many requests are passed over at a time, when they did not arrive in the time of a replay.
-const replayWindow = 50_000
+const replayWindow = 10_000
 
 // EachReplayable calls f with requests of a replay behind its cursor, oldest first and at most limit of them, until f returns false:
 // it has used that request all the same. It does not look at the filter. It returns up to which request it has looked, however few of

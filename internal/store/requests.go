@@ -302,8 +302,8 @@ func scanCount(row scanner) (n int64, err error) { return n, row.Scan(&n) }
 const (
 	// unfinishedOneOffs names its index, or it would read those of all users. Of one there may be any number, too.
 	unfinishedOneOffs = "SELECT count(*) FROM deliveries d INDEXED BY deliveries_one_off_due WHERE " + oneOffsOf + " AND d.state < 2 AND d.request_id > $2"
-	// newOneOffs counts those that were made behind a delivery and are not tried yet.
-	newOneOffs = "SELECT count(*) FROM deliveries d WHERE " + oneOffsOf + " AND d.state = 0 AND d.id > $2"
+	// newOneOffs counts those that were made behind a delivery.
+	newOneOffs = "SELECT count(*) FROM deliveries d WHERE " + oneOffsOf + " AND d.state IN (0, 1) AND d.id > $2"
 )
 
 // refusal returns a function for a transaction that cancels what is unfinished of a capture URL: Conflict with its number, unless that is
@@ -315,7 +315,10 @@ func (s *Store) refusal(ctx context.Context, actor hook.Actor, captureURL hook.I
 	if meant {
 		return func(*sql.Tx) error { return nil }, nil
 	}
-	last := s.writer.deliveryIDs.Last()
+	last, err := queryOne(ctx, s.read, "delivery", scanID, "SELECT coalesce(max(id), 0) FROM deliveries") // what is on disk by now
+	if err != nil {
+		return nil, err
+	}
 	if n, err := s.Unfinished(ctx, captureURL); err != nil || n > 0 {
 		return nil, cmpErr(err, unfinishedConflict(n))
 	}

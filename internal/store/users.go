@@ -155,12 +155,12 @@ func (s *Store) DeleteUser(ctx context.Context, id hook.ID, opts DeleteUserOptio
 		}
 		_, err = tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id)
 		return err
-	})
+	}, func() { s.writer.version = unknownVersion }) // should the reading fail, noticeOthers makes up for it
 	if err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the user is gone, whether or not the caller waits
-	return s.reload(ctx, func(moment, map[hook.ID]*hook.CaptureURL) {})
+	return s.reload(ctx, func(m moment, _ map[hook.ID]*hook.CaptureURL) { s.writer.version = m.version })
 }
 
 // heirOf returns who gets what the user leaves, after it has marked as deleted what nobody gets.

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -247,4 +249,22 @@ func TestDeleteUserWithoutAnyAdmin(t *testing.T) {
 	if s.CaptureURLBySlug(url.Slug) == nil {
 		t.Error("the capture URL is gone, the user is not")
 	}
+}
+
+// TestDeletedUserIsNoticedLater: when what is left cannot be read just after a user was deleted, it is read as soon as it can.
+func TestDeletedUserIsNoticedLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "hookkeeper.db")
+	must(t, os.Mkdir(filepath.Dir(path), 0o700))
+	s := storetest.Open(t, store.Options{Path: path})
+	storetest.User(t, s, true)
+	owner := storetest.User(t, s, false)
+	u := storetest.CaptureURLOf(t, s, owner)
+	must(t, os.Rename(filepath.Dir(path), filepath.Dir(path)+"-away"))
+	err := s.DeleteUser(t.Context(), owner.ID, store.DeleteUserOptions{WithData: true})
+	must(t, os.Rename(filepath.Dir(path)+"-away", filepath.Dir(path)))
+	if err == nil {
+		t.Fatal("it was read from a file that was not there")
+	}
+	must(t, s.NoticeOthers(t.Context()))
+	wantKind(t, "a capture for a capture URL that is gone", s.Capture(storetest.Request(u.ID, 1)), hook.NotFound)
 }
