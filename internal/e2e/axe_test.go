@@ -163,7 +163,7 @@ func everyPage(t *testing.T) []checkedPage {
 		{"discard", in, "/subscriptions/" + failing + "/discard", 200, nil},
 		{"delete a subscription", in, "/subscriptions/" + failing + "/delete", 200, nil},
 		{"replay form", in, "/subscriptions/" + failing + "/replay", 200, func(p *tab) {
-			p.click(`button[value="count"]`)
+			p.click(`.actions button[value="count"]`)
 			p.until(`document.querySelector(".notice") !== null`)
 		}},
 		{"replay", in, "/replays/" + replay.ID, 200, func(p *tab) { p.wantState("Live") }},

@@ -38,6 +38,22 @@ func TestEnterSaves(t *testing.T) {
 	p.until(`location.pathname.startsWith("/subscriptions/sub_")`)
 }
 
+// TestEnterCounts: Enter in the form of a replay counts; it neither adds conditions, which come first, nor starts the replay.
+func TestEnterCounts(t *testing.T) {
+	s := start(t, allowLoopback)
+	g := newReceiver(t)
+	u := s.newURL(nil)
+	sub := s.subscribe(u, g.URL, nil)
+	p := open(t, s).login()
+	p.visit("/subscriptions/" + sub + "/replay")
+	for range 2 {
+		p.fill("#rate", "5")
+		p.run(`document.documentElement.dataset.before = ""`)
+		p.press("\r")
+		p.until(`document.documentElement.dataset.before === undefined && document.querySelector("section.notice[autofocus]")`)
+	}
+}
+
 // TestFormsGoToTheirAnswers: with a narrow window, and without scripts as well, the page behind a form begins at what the form has to
 // say, and there the keyboard goes on.
 func TestFormsGoToTheirAnswers(t *testing.T) {
