@@ -106,7 +106,8 @@ func TestGone(t *testing.T) {
 	h.wait(held.ID, hook.Succeeded)
 }
 
-// TestRetryAfter: the target's pause holds the whole subscription, not just the delivery that was told.
+// TestRetryAfter: the target's pause holds the whole subscription, not just the delivery that was told, which comes back after
+// it. What is said of the pause is what the target asked for, and no longer.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, store.Options{})
@@ -119,10 +120,22 @@ func TestRetryAfter(t *testing.T) {
 	})
 	sub := h.subscribe(s.URL, retries(3, time.Second), func(s *hook.Subscription) { s.Concurrency = 1 })
 	first := h.capture(sub)
-	h.wait(first.ID, hook.Waiting)
+	d, attempts := h.wait(first.ID, hook.Waiting)
 	began := time.Now()
+	status, err := h.store.Subscription(t.Context(), hook.System, sub.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until := status.Health.QuietUntil
+	asked := attempts[0].StartedAt.Add(attempts[0].Duration + 2*time.Second)
+	if wrong := until.Sub(asked).Abs(); wrong > 5*time.Millisecond {
+		t.Errorf("the pause that the target asked for is %v wrong", wrong)
+	}
+	if d.NextAt.Before(until.Truncate(time.Microsecond)) {
+		t.Errorf("the delivery that was told is tried at %v, the pause ends at %v", d.NextAt, until)
+	}
 	second := h.capture(sub)
-	_, attempts := h.wait(second.ID, hook.Succeeded)
+	_, attempts = h.wait(second.ID, hook.Succeeded)
 	if pause := attempts[0].StartedAt.Sub(began); pause < 1500*time.Millisecond {
 		t.Errorf("the next delivery is sent %v after the target asked for 2 s", pause)
 	}

@@ -143,7 +143,7 @@ func judge(sub *subscription, c store.Claim, a *hook.Attempt, err error, probe b
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		if pause, ok := hook.ParseRetryAfter(a.Answer("Retry-After"), now); ok {
 			retryAfter = pause
-			r.QuietUntil = now.Add(hook.Jitter(pause))
+			r.QuietUntil = now.Add(pause) // as asked: pages and the API repeat it
 		}
 	}
 	switch {
