@@ -125,7 +125,8 @@ func readSubscriptionForm(typed url.Values, sub *hook.Subscription) error {
 	return joinInvalid(errs...)
 }
 
-// readBackoff reads "5s, 5m, 2h"; a number alone is seconds. Nothing is the default.
+// readBackoff reads "5s, 5m, 2h"; a number alone is seconds. Nothing is the default, and so is what cannot be read: it is
+// not missing as well.
 func readBackoff(text string) (pauses []time.Duration, err error) {
 	for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' || r == ';' }) {
 		d, err := time.ParseDuration(part)
@@ -133,7 +134,7 @@ func readBackoff(text string) (pauses []time.Duration, err error) {
 			d, err = time.Duration(seconds*float64(time.Second)), nil
 		}
 		if err != nil {
-			return nil, fieldError("backoff", "is not a list of times: write it like 5s, 5m, 2h")
+			return hook.DefaultBackoff(), fieldError("backoff", "is not a list of times: write it like 5s, 5m, 2h")
 		}
 		pauses = append(pauses, d)
 	}

@@ -214,7 +214,10 @@ func (s *Server) saveSubscription(w http.ResponseWriter, r *http.Request) error 
 	}
 	before := status.Signing.Current()
 	saved, err := s.updateSubscription(r.Context(), actor(r), sub.ID, func(stored *hook.Subscription) error {
-		return joinInvalid(readSubscriptionForm(r.PostForm, stored), stored.Validate())
+		if err := readSubscriptionForm(r.PostForm, stored); err != nil {
+			return joinInvalid(err, s.readySubscription(stored))
+		}
+		return nil // what was read is checked next
 	})
 	if err != nil {
 		return s.refuseSubscription(w, r, page, u, sub, err)

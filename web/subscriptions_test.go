@@ -151,6 +151,35 @@ func TestSubscriptionFormMistakes(t *testing.T) {
 	}
 }
 
+// TestBackoffSaysOneThing: pauses that cannot be read are not called missing as well.
+func TestBackoffSaysOneThing(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	a := d.post(d.form(), "action", "save", "name", "a", "target_url", "https://a.example", "scheme", "none", "backoff", "5x")
+	wantStatus(t, "5x", a, http.StatusUnprocessableEntity)
+	want := []string{"Is not a list of times: write it like 5s, 5m, 2h."}
+	if got := a.parse(t).Texts(".problem"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestEditMistakes: a mistake in a changed subscription hides no other, wherever each is found.
+func TestEditMistakes(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	good := []string{"action", "save", "name", "a", "target_url", "https://a.example", "scheme", "none"}
+	d.follow(d.form(), good...)
+	a := d.post(subscriptionPath(d.only().ID)+"/edit", append(good, "field", "header", "field_name", "", "op", "is", "value", "x", "jq", ".a ===", "backoff", "5x")...)
+	wantStatus(t, "mistakes", a, http.StatusUnprocessableEntity)
+	var marked []string
+	for _, e := range a.parse(t).All("[aria-invalid=true]") {
+		marked = append(marked, e.Attr("id"))
+	}
+	if want := []string{"name-0", "jq", "backoff"}; !slices.Equal(marked, want) {
+		t.Errorf("marked %q, want %q", marked, want)
+	}
+}
+
 // TestSubscriptionTriedOut: Test shows the answer, the dry run what the filter would have let through; neither saves.
 func TestSubscriptionTriedOut(t *testing.T) {
 	t.Parallel()
