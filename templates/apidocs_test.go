@@ -35,7 +35,7 @@ func TestAPIFields(t *testing.T) {
 	for _, row := range page.All("#create .fields tbody tr") {
 		got = append(got, text(row))
 	}
-	want := []string{"limit query, integer requiredHow many.1 to 9.Default 5", "filter Filter", "op string One of isis_not"}
+	want := []string{"limit query, integer requiredHow many.1 to 9.Default 5", "filter Filter", "op string One of is, is_not"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

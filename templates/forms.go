@@ -138,7 +138,6 @@ type APIOperation struct {
 	Parameters  []APIField
 	Fields      []APIField // of the body
 	Request     string     // an example body, "" when there is none
-	Answer      []APIField // when it answers with fields
 	Response    string     // an example answer, "" when there is none
 	Statuses    []APIStatus
 	Curl        string // a call of it, up to the address of the server
@@ -164,6 +163,7 @@ type APIStatus struct {
 	Description string
 	Of          string // the name of the object that is answered with, or of a list of those; "" = none
 	List        bool
+	Fields      []APIField // of what it answers with, when that has no name
 }
 
 // Problem is what an error page says.

@@ -157,7 +157,7 @@ func (d *apiDocument) describe(method, path string, op *apiOperation) templates.
 			doc.Response = response.example()
 			answer := d.schema(media.Schema)
 			if st.Of, st.List = d.answersWith(answer); st.Of == "" {
-				doc.Answer = d.fields(answer, "")
+				st.Fields = d.fields(answer, "")
 			}
 		}
 		doc.Statuses = append(doc.Statuses, st)
