@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/htmltest"
 	"github.com/hookkeeper/hookkeeper/internal/storetest"
 )
 
@@ -228,7 +229,7 @@ func TestOpenAPIInputs(t *testing.T) {
 	s := newSite(t)
 	docs := readSchemas(t)
 	text := s.token(s.user(false))
-	whole := map[string]any{}
+	whole := map[string]any{"slug": nil}
 	for name := range docs.at("#/components/schemas/CaptureURLInput/properties") {
 		whole[name] = nil
 	}
@@ -342,6 +343,35 @@ func TestAPIDocsPage(t *testing.T) {
 			if !strings.Contains(strings.ToLower(rows[row]), strings.ToLower(word)) {
 				t.Errorf("%s: %q without %q", row, rows[row], word)
 			}
+		}
+	}
+}
+
+// What the page says of an operation is true of that operation.
+func TestAPIDocsAreOfTheirOperation(t *testing.T) {
+	page := newSite(t).browser().get("/api/docs").parse(t)
+	for selector, words := range map[string]string{
+		"#dryRun .statuses":       "matched",
+		"#createReplay .statuses": "count",
+	} {
+		if text := page.One(selector).Text(); !strings.Contains(text, words) {
+			t.Errorf("%s is without %q: %s", selector, words, text)
+		}
+	}
+	for selector, words := range map[string]string{
+		"#deleteRequest .statuses":   "slug",
+		"#rotateSecret .statuses":    "slug",
+		"#deleteSubscription":        "deliveries are cancelled;",
+		"#listCaptureUrls .statuses": "404",
+	} {
+		if text := page.One(selector).Text(); strings.Contains(text, words) {
+			t.Errorf("%s has %q: %s", selector, words, text)
+		}
+	}
+	for operation, want := range map[string]bool{"#createCaptureUrl": true, "#updateCaptureUrl": false} {
+		got := slices.ContainsFunc(page.All(operation+" .fields code"), func(e htmltest.Element) bool { return e.Text() == "slug" })
+		if got != want {
+			t.Errorf("%s takes a slug: %v, want %v", operation, got, want)
 		}
 	}
 }
