@@ -21,6 +21,9 @@ func (s *Server) deliveryList(r *http.Request, path string, page store.DeliveryP
 	query := r.URL.Query()
 	if state, ok := hook.ParseState(query.Get("state")); ok {
 		page.States, list.State = []hook.State{state}, state.String()
+		if state == hook.Waiting { // as a subscription counts them: what is not finished and not held
+			page.States = []hook.State{hook.Pending, hook.Sending, hook.Waiting}
+		}
 	}
 	page.Before, _ = hook.ParseID(hook.DeliveryPrefix, query.Get("before"))
 	page.Limit = deliveryRows + 1

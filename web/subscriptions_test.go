@@ -229,7 +229,13 @@ func TestSubscriptionButtons(t *testing.T) {
 	if len(list.All("tbody tr")) != 1 {
 		t.Error("what is held is not listed as held")
 	}
+	if len(d.get(path+"?state=waiting").parse(t).All("tbody tr .state")) != 0 {
+		t.Error("what is held is listed as waiting")
+	}
 	d.follow(path+"/pause", "paused", "false")
+	if got := d.get(path + "?state=waiting").parse(t).Texts("#subscription-deliveries tbody .state"); len(got) != 1 {
+		t.Errorf("a subscription with one that waits lists %q as waiting", got)
+	}
 	if d.only().Hold.Paused {
 		t.Error("still paused")
 	}
