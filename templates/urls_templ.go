@@ -976,7 +976,7 @@ func rateField(f URLForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = textField(field{ID: "rate", Label: "Requests a second", Value: f.Rate, Placeholder: "no limit", Hint: "Four seconds' worth may come at once.", Problem: f.Errors.At("rate_per_second"), Autocomplete: "off", InputMode: "decimal"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textField(field{ID: "rate", Label: "Requests a second", Value: f.Rate, Placeholder: "no limit", Hint: "Four seconds' worth, at least one, may come at once.", Problem: f.Errors.At("rate_per_second"), Autocomplete: "off", InputMode: "decimal"}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
