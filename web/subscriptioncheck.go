@@ -47,7 +47,7 @@ func (s *Server) checkTarget(location, target string) error {
 	}
 	err := s.CheckTarget(target)
 	if refused, ok := errors.AsType[*egress.Refused](err); ok {
-		return fieldError(location, "cannot be reached: "+refused.Error())
+		return fieldError(location, "cannot be reached: "+strings.TrimPrefix(refused.Error(), "refused: "))
 	}
 	if err != nil {
 		return fieldError(location, err.Error())

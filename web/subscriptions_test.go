@@ -151,6 +151,18 @@ func TestSubscriptionFormMistakes(t *testing.T) {
 	}
 }
 
+// TestPrivateTargetIsSaidOnce: the words of the refusal follow without a colon of their own.
+func TestPrivateTargetIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	a := d.post(d.form(), "action", "save", "name", "a", "target_url", "http://10.0.0.1/", "scheme", "none")
+	wantStatus(t, "a private target", a, http.StatusUnprocessableEntity)
+	got := a.parse(t).Texts(".problem")
+	if len(got) != 1 || !strings.HasPrefix(got[0], "Cannot be reached: 10.0.0.1 is a private address; ") {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestBackoffSaysOneThing: pauses that cannot be read are not called missing as well.
 func TestBackoffSaysOneThing(t *testing.T) {
 	t.Parallel()
