@@ -211,7 +211,7 @@ func everyPage(t *testing.T) []checkedPage {
 		{"inspector further down", in, page + "?before=" + object, 200, func(p *tab) { p.wantState("Live") }},
 		{"inspector paused", in, page, 200, func(p *tab) {
 			p.press("p")
-			p.wantState("Paused")
+			p.wantState("List paused")
 		}},
 		{"inspector with news", in, page, 200, func(p *tab) {
 			p.wantState("Live")

@@ -89,9 +89,9 @@ func TestSelectionStays(t *testing.T) {
 	chosen("2")
 	p.wantOpen(ids[2])
 	p.press("p")
-	p.wantState("Paused")
+	p.wantState("List paused")
 	late := s.capture(u, "comes meanwhile")
-	p.wantState("Paused · 1 new")
+	p.wantState("List paused · 1 new")
 	p.press("p")
 	p.until(`!document.getElementById("pill").hidden`)
 	p.wantRows(newestFirst(ids)) // who selects points at rows: they do not move

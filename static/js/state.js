@@ -1,6 +1,6 @@
 // What a page says of its connection, and of what it could not get.
 
-const words = { live: "Live", reconnecting: "Reconnecting", paused: "Paused", offline: "Offline", late: "Not up to date" };
+const words = { live: "Live", reconnecting: "Reconnecting", paused: "List paused", offline: "Offline", late: "Not up to date" };
 
 let shown = null; // state and detail that the page's socket last had
 let isLate = false;
