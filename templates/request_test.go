@@ -41,6 +41,28 @@ func TestRequestRow(t *testing.T) {
 	}
 }
 
+// TestNoBodyIsCalledSo: the head of a request says of its body what the list says.
+func TestNoBodyIsCalledSo(t *testing.T) {
+	t.Parallel()
+	text := parse(t, InspectorPage(sub(), sampleInspector(sampleDetail(TabRequest, withBody("", ""))))).One("#detail .facts-line").Text()
+	if !strings.Contains(text, "no body") || strings.Contains(text, "0 bytes") {
+		t.Error("a request without a body is said to have 0 bytes, or not to have none")
+	}
+}
+
+// TestPausedAnswers: a paused capture URL is not said to answer as it does otherwise.
+func TestPausedAnswers(t *testing.T) {
+	t.Parallel()
+	for _, paused := range []bool{true, false} {
+		in := sampleInspector(nil)
+		in.URL.Paused = paused
+		facts := parse(t, InspectorPage(sub(), in)).One(".facts").Text()
+		if strings.Contains(facts, "Answer ") == paused {
+			t.Errorf("paused is %v: %s", paused, facts)
+		}
+	}
+}
+
 func TestRequestRowOpenAndRead(t *testing.T) {
 	t.Parallel()
 	summary := sampleRequest().Summary
