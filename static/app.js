@@ -10,7 +10,7 @@ import { startURLs } from "./js/urls.js";
 
 startTimes();
 startCopying();
-startForms();
 startInspector();
 startURLs();
 startRegions();
+startForms(); // the last to hear of a form: what another module takes is not sent

@@ -172,3 +172,38 @@ func TestCloseWithoutServer(t *testing.T) {
 	p.wantRows(ids)
 	p.until(`document.getElementById("welcome").innerText.includes("No request is open") && location.pathname === ` + js("/urls/"+u.ID))
 }
+
+// TestFormsOutliveFailures: a form that the server is not there for stays with what was typed, says so, and is sent later.
+func TestFormsOutliveFailures(t *testing.T) {
+	s := start(t, allowLoopback)
+	g := newReceiver(t)
+	u := s.newURL(nil)
+	sub := s.subscribe(u, g.URL, map[string]any{"name": "shop"})
+	id := s.capture(u, "x")
+	page := "/urls/" + u.ID
+	p := open(t, s).login()
+	p.excuseLostServer()
+	p.excuse("422") // "typed" is no URL to resend to
+	const says = `document.querySelector(".not-sent")?.innerText === "The server cannot be reached: nothing was sent."`
+	for _, test := range []struct{ name, path, field, button, done string }{
+		{"settings", page + "/settings", "#name", `form[action$="/settings"] button`, `document.querySelector("h1").textContent === "typed"`},
+		{"subscription", "/subscriptions/" + sub + "/edit", "#name", `button[value=save]:not(.sr-only)`, `document.querySelector("h1").textContent === "typed"`},
+		{"resend", page + "/requests/" + id + "?tab=deliveries", "#resend-form [name=target_url]", "#resend-form button", `document.querySelector("#resend-form .problem:not(.not-sent)") !== null`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p.t = t
+			p.visit(test.path)
+			p.fill(test.field, "typed")
+			s.kill()
+			p.click(test.button)
+			p.until(says)
+			if got := eval[string](p, `document.querySelector(`+js(test.field)+`).value`); got != "typed" {
+				t.Errorf("the field has %q", got)
+			}
+			s.restart()
+			p.click(test.button)
+			p.until(test.done)
+		})
+		p.t = t
+	}
+}

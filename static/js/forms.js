@@ -1,9 +1,17 @@
-// Forms that change nothing on the page that shows them are sent without leaving it.
+// Forms. Those that change nothing on the page that shows them are sent without leaving it; the others are sent by the browser,
+// once it is known that somebody is there to take them: its own error page would have nothing of what was typed.
 
 import { post } from "./fragment.js";
 import { announce, say } from "./say.js";
 
-/** Sends every form with data-quiet in the background; its button says the word that data-quiet has. */
+const patience = 10_000; // milliseconds until a server that does not answer counts as gone
+const asking = new WeakSet(); // forms that wait for a sign of the server
+const cleared = new WeakSet(); // forms that go to the server now
+
+/**
+ * Sends every form with data-quiet in the background; its button says the word that data-quiet has. Any other form stays where it
+ * is, with a message, when the server cannot be reached.
+ */
 export function startForms() {
   // Who types an address wants it: without this it would be left out unless "Chosen" is selected as well.
   document.getElementById("slug")?.addEventListener("input", () => {
@@ -13,6 +21,7 @@ export function startForms() {
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!("quiet" in form.dataset)) {
+      sendIfReached(event);
       return;
     }
     event.preventDefault();
@@ -28,6 +37,55 @@ export function startForms() {
       form.submit(); // the browser shows what is the matter
     }
   });
+}
+
+// Asks for a sign of the server before the browser leaves the page for the answer to a form. Of a form, attributes are read as
+// such: form.method is the field with that name when there is one.
+async function sendIfReached(event) {
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || cleared.delete(form)) {
+    return;
+  }
+  event.preventDefault();
+  if (asking.has(form)) {
+    return;
+  }
+  asking.add(form);
+  const reached = await isReached();
+  asking.delete(form);
+  form.querySelector(".not-sent")?.remove();
+  if (!reached) {
+    showNotSent(form, submitter);
+  } else if (form.isConnected) {
+    cleared.add(form);
+    form.requestSubmit(submitter);
+    cleared.delete(form); // what is not valid any more was not sent
+  }
+}
+
+// Any answer will do, but for those of a proxy with nothing behind it.
+async function isReached() {
+  try {
+    const signal = AbortSignal.timeout(patience);
+    const { status } = await fetch(document.body.dataset.health, { method: "HEAD", cache: "no-store", signal });
+    return status < 502 || status > 504;
+  } catch {
+    return false;
+  }
+}
+
+function showNotSent(form, submitter) {
+  const notice = document.createElement("p");
+  notice.className = "problem not-sent";
+  notice.setAttribute("role", "alert");
+  notice.textContent = "The server cannot be reached: nothing was sent.";
+  const actions = submitter?.closest(".actions");
+  if (actions && actions !== form && form.contains(actions)) {
+    actions.after(notice);
+  } else {
+    form.append(notice);
+  }
+  notice.scrollIntoView({ block: "nearest" });
 }
 
 // Who types another URL wants it in place of the subscription that is chosen, which comes back when the URL is emptied.
