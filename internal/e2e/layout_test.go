@@ -48,6 +48,10 @@ func TestLayout(t *testing.T) {
 			const name = document.querySelector("[data-crumb]"), up = document.querySelector(".crumbs a").getBoundingClientRect();
 			return name.scrollWidth <= name.clientWidth + 40 && up.width >= 24 && up.height >= 24 && name.clientWidth > 100;
 		})()`},
+		{"the ways to both neighbours stand in one line", narrow, page + "/requests/" + id, nil, `(() => {
+			const [up, down] = [...document.querySelectorAll(".neighbours > *")].map((way) => way.getBoundingClientRect());
+			return up.top === down.top && down.left >= up.right;
+		})()`},
 		{"an e-mail address is not broken", middle, "/settings", func() {
 			p.fill("#name", strings.Repeat("a token ", 11))
 			p.click(`form[action="/settings/tokens"] button`)
