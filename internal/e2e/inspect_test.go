@@ -105,6 +105,10 @@ func TestSelectionStays(t *testing.T) {
 	p.wantOpen(ids[2])
 	p.press(keyEscape)
 	p.wantOpen("")
+	p.press("jxjx")
+	chosen("2")
+	p.press("r")
+	p.until(`document.querySelector("h1").textContent === "Resend 2 requests"`)
 }
 
 // TestPermalink: the address of a request shows it, and previous and next lead through all of them, with Back as usual.

@@ -471,7 +471,7 @@ class Inspector {
       p: () => this.#togglePause(),
       c: () => this.#copyCurl(),
       x: () => this.#selectRow(),
-      r: () => this.#detail.openResend(),
+      r: () => this.#selection.resend() || this.#detail.openResend(),
       Enter: (event) => this.#enter(event),
       Escape: () => (this.#selection.isOn ? this.#select(false) : this.#close()),
       "?": showHelp,

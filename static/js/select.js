@@ -70,6 +70,15 @@ export class Selection {
     }
   }
 
+  /** Goes on to what is resent, and where; returns whether any row is chosen. */
+  resend() {
+    const any = this.isOn && this.#chosen.length > 0;
+    if (any) {
+      this.#form.querySelector("[type=submit]").click();
+    }
+    return any;
+  }
+
   #pick(pick, on) {
     pick.checked = on;
     if (this.#chosen.length > this.#most) {
