@@ -224,6 +224,31 @@ func TestPauseList(t *testing.T) {
 	p.wantRows(newestFirst(ids))
 }
 
+// TestPausedListIsNotRead: rows that stand in a paused list do not count as seen, those that came just before it least of all.
+func TestPausedListIsNotRead(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	s.captureMany(u, 3)
+	p := inspect(t, s, u)
+	const unread = `document.querySelectorAll("#rows .unread").length`
+	p.until(unread + " === 3")
+	p.run(`(() => {
+		const real = window.setTimeout;
+		window.waits = 0;
+		window.setTimeout = (action, ms, ...rest) => (ms === 10_000 ? (waits++, real(action, 1_000, ...rest)) : real(action, ms, ...rest));
+	})()`)
+	p.press("n")
+	p.until("waits > 0")
+	p.press("p")
+	p.wantState("Paused")
+	p.run("new Promise((end) => setTimeout(end, 1_500))")
+	if n := eval[int](p, unread); n != 3 {
+		t.Errorf("%d rows are unread", n)
+	}
+	p.press("p")
+	p.until(unread + " === 0")
+}
+
 // TestFollowUntilMoved: the list follows the newest request until the reader scrolls or opens one; then it stays where
 // it is and a button says how many are new.
 func TestFollowUntilMoved(t *testing.T) {

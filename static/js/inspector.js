@@ -269,6 +269,7 @@ class Inspector {
     button.setAttribute("aria-pressed", String(this.#paused));
     button.textContent = this.#paused ? "Resume list" : "Pause list";
     if (this.#paused) {
+      clearTimeout(this.#seenTimer);
       this.#list.flush();
       this.#showNews();
     } else if (this.#selection.isOn) {
