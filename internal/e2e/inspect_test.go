@@ -36,6 +36,13 @@ func TestKeyboard(t *testing.T) {
 		p.until(`location.pathname === ` + js(path+"/requests/"+step.open))
 		p.until(find(`[data-id="`+step.open+`"] a`) + ` === document.activeElement`)
 	}
+	p.press("n") // its rows are other ones: the list keeps the focus
+	p.until(`document.activeElement.id === "scroller"`)
+	p.press("j")
+	p.wantOpen(ids[2])
+	p.press("k")
+	p.wantOpen(ids[1])
+	p.until(find(`[data-id="`+ids[1]+`"] a`) + ` === document.activeElement`)
 	p.press(keyEnter) // the row's link has the focus: it is opened, and is open
 	p.wantOpen(ids[1])
 	p.run("document.activeElement.blur()")
@@ -470,6 +477,7 @@ func TestSendTest(t *testing.T) {
 	p.click(`#welcome form[action$="/test"] button`)
 	p.until(idsScript + ".length === 1")
 	p.until(`document.getElementById("no-rows").hidden && !document.querySelector("[data-when=filled]").hidden`)
+	p.until(`document.activeElement.matches('#welcome form[action$="/test"] button:not([aria-disabled])')`)
 	if !eval[bool](p, "window.sameDocument === true") {
 		t.Error("the page was loaded again")
 	}

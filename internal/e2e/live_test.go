@@ -347,9 +347,11 @@ func TestCaptureURLIsLive(t *testing.T) {
 	s := start(t)
 	u := s.newURL(nil)
 	p := inspect(t, s, u)
+	p.run(`document.querySelector(".facts a:last-child").focus()`)
 	s.api(http.MethodPatch, "/api/v1/capture-urls/"+u.ID, map[string]any{"name": "invoices", "paused": true}, http.StatusOK, nil)
 	p.until(`document.querySelector("h1").textContent === "invoices" && document.title === "invoices · Hookkeeper"`)
 	p.until(`document.getElementById("address").innerText.includes("Paused")`)
+	p.until(`document.activeElement.textContent === "Settings"`)
 	s.api(http.MethodDelete, "/api/v1/capture-urls/"+u.ID, nil, http.StatusNoContent, nil)
 	p.until(`document.getElementById("degraded").innerText.includes("gone")`)
 }

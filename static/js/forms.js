@@ -26,9 +26,12 @@ export function startForms() {
     }
     event.preventDefault();
     const button = event.submitter ?? form.querySelector("button");
-    button.disabled = true;
+    if (button.ariaDisabled === "true") {
+      return; // it is being sent
+    }
+    button.ariaDisabled = "true"; // a button that is disabled loses the focus
     const taken = await post(form.action, new FormData(form));
-    button.disabled = false;
+    button.ariaDisabled = null;
     if (taken) {
       say(button, form.dataset.quiet);
     } else if (taken === null) {

@@ -6,7 +6,7 @@ import { Detail } from "./detail.js";
 import { fetchFragment, leave, post } from "./fragment.js";
 import { startKeys } from "./keys.js";
 import { RequestList } from "./list.js";
-import { Regions } from "./regions.js";
+import { Regions, replaceRegion } from "./regions.js";
 import { announce } from "./say.js";
 import { Selection } from "./select.js";
 import { Socket } from "./socket.js";
@@ -158,7 +158,7 @@ class Inspector {
   }
 
   #showAddress(address) {
-    document.getElementById("address").replaceWith(address);
+    replaceRegion(document.getElementById("address"), address);
     this.#name = address.dataset.name;
     document.querySelector("[data-crumb]").textContent = this.#name;
     document.querySelector("h1").textContent = this.#name;

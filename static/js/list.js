@@ -222,8 +222,14 @@ export class RequestList {
     if (!page) {
       return undefined;
     }
+    let hadFocus = false;
     for (const id of ["scroller", "count", "kept", "seen", "clear"]) {
-      document.getElementById(id).replaceWith(page.getElementById(id));
+      const old = document.getElementById(id);
+      hadFocus ||= old.contains(document.activeElement);
+      old.replaceWith(page.getElementById(id));
+    }
+    if (hadFocus) {
+      this.scroller.focus({ preventScroll: true }); // not a row: who comes to one holds the list
     }
     const told = this.kept;
     this.kept = Number(this.scroller.dataset.kept);

@@ -60,14 +60,14 @@ export class Regions {
     for (const old of this.#root.querySelectorAll("[data-live-region]")) {
       const region = fresh.querySelector(`#${CSS.escape(old.id)}`);
       if (region && !region.isEqualNode(old)) {
-        replace(old, region);
+        replaceRegion(old, region);
       }
     }
   }
 }
 
-// Puts the new region in the place of the old one. What the reader has opened stays open, and the focus stays where it is.
-function replace(old, region) {
+/** Puts the new region in the place of the old one. What the reader has opened stays open, and the focus stays where it is. */
+export function replaceRegion(old, region) {
   for (const before of old.querySelectorAll("details[id]")) {
     const after = region.querySelector(`#${CSS.escape(before.id)}`);
     if (after) {
