@@ -52,6 +52,7 @@ func TestLayout(t *testing.T) {
 			const [up, down] = [...document.querySelectorAll(".neighbours > *")].map((way) => way.getBoundingClientRect());
 			return up.top === down.top && down.left >= up.right;
 		})()`},
+		{"buttons that are pressed stand apart", wide, page, func() { p.click("#pause"); p.click("#select") }, `document.getElementById("select").getBoundingClientRect().left - document.getElementById("pause").getBoundingClientRect().right >= 4`},
 		{"an e-mail address is not broken", middle, "/settings", func() {
 			p.fill("#name", strings.Repeat("a token ", 11))
 			p.click(`form[action="/settings/tokens"] button`)
