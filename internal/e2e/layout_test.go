@@ -52,6 +52,8 @@ func TestLayout(t *testing.T) {
 			const [up, down] = [...document.querySelectorAll(".neighbours > *")].map((way) => way.getBoundingClientRect());
 			return up.top === down.top && down.left >= up.right;
 		})()`},
+		{"a target URL has the width of its line", narrow, page + "/subscriptions", nil, `[...document.querySelectorAll(".subscription-row")].every((row) =>
+			row.querySelector(".address-text").offsetWidth > row.clientWidth - 20)`},
 		{"buttons that are pressed stand apart", wide, page, func() { p.click("#pause"); p.click("#select") }, `document.getElementById("select").getBoundingClientRect().left - document.getElementById("pause").getBoundingClientRect().right >= 4`},
 		{"an e-mail address is not broken", middle, "/settings", func() {
 			p.fill("#name", strings.Repeat("a token ", 11))
