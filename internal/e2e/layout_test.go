@@ -16,6 +16,14 @@ func TestLayout(t *testing.T) {
 	id := s.capture(u, "x")
 	s.delivery(id, "waiting")
 	s.api(http.MethodPatch, "/api/v1/subscriptions/"+held, map[string]any{"enabled": false}, http.StatusOK, nil)
+	s.api(http.MethodPatch, "/api/v1/capture-urls/"+u.ID, map[string]any{"rate_per_second": 1}, http.StatusOK, nil)
+	for range 8 { // of which four are refused
+		resp, err := http.DefaultTransport.RoundTrip(s.newPost("/in/"+u.Slug, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
 	page := "/urls/" + u.ID
 	p := open(t, s).login()
 	wide, middle, narrow := [2]int64{1440, 900}, [2]int64{1024, 768}, [2]int64{375, 812}
@@ -55,6 +63,14 @@ func TestLayout(t *testing.T) {
 		{"a target URL has the width of its line", narrow, page + "/subscriptions", nil, `[...document.querySelectorAll(".subscription-row")].every((row) =>
 			row.querySelector(".address-text").offsetWidth > row.clientWidth - 20)`},
 		{"buttons that are pressed stand apart", wide, page, func() { p.click("#pause"); p.click("#select") }, `document.getElementById("select").getBoundingClientRect().left - document.getElementById("pause").getBoundingClientRect().right >= 4`},
+		{"the address bar is one line while something is refused", wide, page, nil, `(() => {
+			const tops = [...document.querySelectorAll("#address .facts > *, #address .btn")].map((part) => part.getBoundingClientRect());
+			return document.querySelector(".refusals") !== null && Math.max(...tops.map((box) => box.top)) < Math.min(...tops.map((box) => box.bottom));
+		})()`},
+		{"links of a narrow address bar do not stand alone", narrow, page, nil, `(() => {
+			const tops = [...document.querySelectorAll("#address .facts > a")].map((link) => Math.round(link.getBoundingClientRect().top));
+			return tops.at(-1) === tops.at(-2);
+		})()`},
 		{"an e-mail address is not broken", middle, "/settings", func() {
 			p.fill("#name", strings.Repeat("a token ", 11))
 			p.click(`form[action="/settings/tokens"] button`)

@@ -180,8 +180,8 @@ export class RequestList {
     this.kept = kept;
     this.#waiting = waiting;
     document.getElementById("count").textContent = kept.toLocaleString("en");
-    const place = document.getElementById("kept");
-    place.textContent = place.textContent.replace(/^[\d,]+/, kept.toLocaleString("en"));
+    const text = document.getElementById("kept").firstChild; // how much is kept at most follows in an element
+    text.data = text.data.replace(/^[\d,]+/, kept.toLocaleString("en"));
     this.#showRest();
     this.#onDrawn();
   }
