@@ -38,6 +38,7 @@ func (p *tab) excuseLostServer() {
 	p.excuse("net::ERR_CONNECTION_REFUSED")
 	p.excuse("net::ERR_CONNECTION_RESET")
 	p.excuse("net::ERR_EMPTY_RESPONSE")
+	p.excuse("net::ERR_INCOMPLETE_CHUNKED_ENCODING")
 	p.excuse("net::ERR_INTERNET_DISCONNECTED")
 }
 
