@@ -38,6 +38,7 @@ func (p *tab) excuseLostServer() {
 	p.excuse("net::ERR_CONNECTION_REFUSED")
 	p.excuse("net::ERR_CONNECTION_RESET")
 	p.excuse("net::ERR_EMPTY_RESPONSE")
+	p.excuse("net::ERR_SOCKET_NOT_CONNECTED")
 	p.excuse("net::ERR_INCOMPLETE_CHUNKED_ENCODING")
 	p.excuse("net::ERR_INTERNET_DISCONNECTED")
 }
@@ -175,6 +176,30 @@ func TestHomeMeanwhile(t *testing.T) {
 	p.until(find(`#urls [data-id="`+urls[0].ID+`"]`) + `.innerText.includes("1 request")`)
 }
 
+// TestHomeDrawsNothingGone: a line that was read and not drawn yet is not drawn when its capture URL is gone by then.
+func TestHomeDrawsNothingGone(t *testing.T) {
+	s := start(t)
+	first, second := s.newURL(nil), s.newURL(nil)
+	p := open(t, s).login()
+	p.excuseLostServer()
+	p.visit("/")
+	p.wantState("Live")
+	p.run(`window.held = []; window.requestAnimationFrame = (draw) => held.push(draw)`)
+	s.capture(first, "x")
+	s.capture(second, "x")
+	p.until("held.length > 0")
+	p.offline(true)
+	p.wantState("Offline")
+	s.api(http.MethodDelete, "/api/v1/capture-urls/"+second.ID, nil, http.StatusNoContent, nil)
+	p.offline(false)
+	p.until(`document.querySelectorAll("#urls li").length === 1`)
+	p.run("for (const draw of held) draw()")
+	if n := eval[int](p, `document.querySelectorAll("#urls li").length`); n != 1 {
+		t.Errorf("%d capture URLs are listed, want 1", n)
+	}
+	p.until(find(`#urls [data-id="`+first.ID+`"]`) + `.innerText.includes("1 request")`)
+}
+
 // TestListUnderTraffic: going back to the newest requests while more arrive loses none and doubles none.
 func TestListUnderTraffic(t *testing.T) {
 	s := start(t)
@@ -241,7 +266,7 @@ func TestPausedListIsNotRead(t *testing.T) {
 	p.press("n")
 	p.until("waits > 0")
 	p.press("p")
-	p.wantState("Paused")
+	p.wantState("List paused")
 	p.run("new Promise((end) => setTimeout(end, 1_500))")
 	if n := eval[int](p, unread); n != 3 {
 		t.Errorf("%d rows are unread", n)

@@ -51,8 +51,10 @@ export function startURLs() {
     const page = await fetchFragment(location.href, "list");
     const lines = [...page.getElementById("urls").children];
     const there = new Set(lines.map((line) => line.dataset.id));
-    for (const line of [...list.children]) {
-      if (!there.has(line.dataset.id) && !told.has(line.dataset.id)) {
+    for (const line of [...list.children, ...waiting.values()]) {
+      const { id } = line.dataset;
+      if (!there.has(id) && !told.has(id)) {
+        waiting.delete(id); // it was not drawn yet
         line.remove();
       }
     }
