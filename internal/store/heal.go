@@ -78,7 +78,7 @@ func (w *writer) stillBroken(err error, last string) string {
 	if err.Error() != last && w.stopping.Err() == nil {
 		w.s.log.Warn("the database still cannot be written", "error", err)
 	}
-	if Damaged(err) {
+	if Damaged(err) && err.Error() == last { // once, it may be a read that failed
 		w.s.setDamaged("", err)
 	}
 	return err.Error()
