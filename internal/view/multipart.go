@@ -144,18 +144,24 @@ func cutHeaders(part []byte) (headers string, content []byte, ok bool) {
 	}
 }
 
+// readHeaders takes what is shown out of the headers of a part. Of one that is there twice the first counts, as for receivers.
 func (p *Part) readHeaders(headers string) {
+	read := map[string]func(string){"Content-Disposition": p.readDisposition, "Content-Type": func(v string) { p.ContentType = v }}
+	seen := map[string]bool{}
 	for line := range strings.Lines(unfold.Replace(headers)) {
 		name, value, ok := strings.Cut(line, ":")
 		if !ok {
 			p.Problem = "a line of its headers has no colon"
 			continue
 		}
-		switch value = strings.TrimSpace(value); textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)) {
-		case "Content-Disposition":
-			p.readDisposition(value)
-		case "Content-Type":
-			p.ContentType = value
+		name = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name))
+		switch {
+		case read[name] == nil:
+		case seen[name]:
+			p.Problem = "it has more than one " + name + ": the first counts"
+		default:
+			read[name](strings.TrimSpace(value))
+			seen[name] = true
 		}
 	}
 }

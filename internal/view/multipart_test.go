@@ -99,6 +99,16 @@ func TestMultipart(t *testing.T) {
 			"",
 		},
 		{
+			"two dispositions", formData, "--b\r\n" + disposition + "\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--",
+			[]summary{{Name: "a", Text: "x", Problem: "it has more than one Content-Disposition: the first counts"}},
+			"",
+		},
+		{
+			"two types", formData, "--b\r\nContent-Type: text/plain\r\n" + disposition + "\r\ncontent-type: text/html\r\n\r\nx\r\n--b--",
+			[]summary{{Name: "a", ContentType: "text/plain", Text: "x", Problem: "it has more than one Content-Type: the first counts"}},
+			"",
+		},
+		{
 			"no empty line", formData, "--b\r\n" + disposition + "\r\n--b--",
 			[]summary{{Text: disposition, Problem: "no empty line ends its headers: all of it is shown as content"}},
 			"",
@@ -165,6 +175,7 @@ func FuzzViewMultipart(f *testing.F) {
 		f.Add(s, []byte(s))
 	}
 	f.Add(`multipart/mixed; boundary="--"`, []byte(strings.Repeat("\r\n----", 20)))
+	f.Add(formData, []byte("--b\r\nContent-Disposition: form-data; name=\"0\"\r\nContent-Disposition: form-data\r\n\r\n\r\n--b--"))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		start := time.Now()
 		v := Multipart(contentType, body)
