@@ -12,7 +12,10 @@ import (
 const clockTolerance = 10 * time.Second
 
 // clock notices that the time of day was set back.
-type clock struct{ last time.Time }
+type clock struct {
+	last   time.Time
+	behind time.Duration // by how much it was set back and nothing has followed yet
+}
 
 // wentBack returns by how much the time of day was set back since the last call: the monotonic clock went on meanwhile.
 func (c *clock) wentBack(now time.Time) time.Duration {
@@ -45,20 +48,28 @@ const newestTimes = `SELECT at FROM (SELECT last_request_id, last_request_at AS 
 // aheadOf returns by how much the newest request or delivery is ahead of now: the time of day was set back while nobody served. Ids
 // do not tell: they stay ahead, and each start would find the same again.
 func (s *Store) aheadOf(ctx context.Context, now time.Time) (ahead time.Duration, err error) {
-	newest, err := queryAll(ctx, s.read, func(row scanner) (at int64, err error) { return at, row.Scan(&at) }, newestTimes)
+	newest, err := collect(ctx, s.read, func(row scanner) (at int64, err error) { return at, row.Scan(&at) }, newestTimes)
 	for _, at := range newest {
 		ahead = max(ahead, noticeable(fromMicros(at).Sub(now)))
 	}
 	return ahead, err
 }
 
-// followClockAtStart follows a clock that was set back since the last stop, once.
-func (s *Store) followClockAtStart(ctx context.Context) error {
-	by, err := s.aheadOf(ctx, time.Now())
-	if err != nil {
-		return err
+// startClock notices that the time of day was set back while nobody served, before anything is stored that hides it.
+func (s *Store) startClock(ctx context.Context) (err error) {
+	s.clock.last = time.Now()
+	s.clock.behind, err = s.aheadOf(ctx, s.clock.last)
+	return err
+}
+
+// keepUpWithClock follows the time of day when it was set back, and tries again what failed the last time.
+func (s *Store) keepUpWithClock(ctx context.Context) error {
+	s.clock.behind += s.clock.wentBack(time.Now())
+	err := s.followClock(ctx, s.clock.behind)
+	if err == nil {
+		s.clock.behind = 0
 	}
-	return s.followClock(ctx, by)
+	return err
 }
 
 // followClock moves what is due in the future after the time of day was set back: otherwise deliveries that were about to be sent
@@ -67,7 +78,6 @@ func (s *Store) followClock(ctx context.Context, by time.Duration) error {
 	if by == 0 {
 		return nil
 	}
-	s.log.Warn("the time of day was set back: what was due is due all the same", "by", by.Round(time.Second).String())
 	subs := []hook.ID{0} // resends to typed URLs
 	for id := range s.urls.load().subs {
 		subs = append(subs, id)
@@ -82,12 +92,16 @@ func (s *Store) followClock(ctx context.Context, by time.Duration) error {
 			return err
 		}
 	}
+	queues, err := s.Queues(ctx)
+	if err != nil {
+		return err
+	}
 	if err := s.noteFollowed(ctx); err != nil {
 		return err
 	}
-	queues, err := s.Queues(ctx)
+	s.log.Warn("the time of day was set back: what was due is due all the same", "by", by.Round(time.Second).String())
 	s.tellQueue(queues...)
-	return err
+	return nil
 }
 
 // noteFollowed notes that what there is by now has been moved.

@@ -78,6 +78,7 @@ type Store struct {
 	leases    atomic.Int64
 	underWay  underWay
 	calledOff atomic.Int64 // counts the transactions that cancelled or removed single unfinished deliveries; see Begin
+	clock     clock        // upkeep's goroutine has it to itself
 	// settled says, by subscription, up to which delivery settle has found none unfinished; upkeep's goroutine has it to itself.
 	settled     map[hook.ID]hook.ID
 	subsDeleted atomic.Bool // subscriptions may have been deleted since settle looked for them
@@ -137,6 +138,9 @@ func (s *Store) openReaders(ctx context.Context) (err error) {
 	err = s.often.prepare(ctx, s)
 	if err == nil {
 		err = s.loadIndex(ctx)
+	}
+	if err == nil {
+		err = s.startClock(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, s.closeReaders())

@@ -73,10 +73,8 @@ func (s *Store) tidy(ctx context.Context) {
 	var forgetting bool // not all deleted subscriptions have been looked at since
 	var trimmed hook.ID // subscriptions up to this one have no more rules than are kept
 	trimming := true
-	var seen clock
-	s.warn("following the clock", s.followClockAtStart(ctx))
 	for ctx.Err() == nil {
-		s.warn("following the clock", s.followClock(ctx, seen.wentBack(time.Now())))
+		s.warn("following the clock", s.keepUpWithClock(ctx))
 		s.warn("cancelling deliveries", s.settle(ctx))
 		if time.Since(aged) > ageEvery {
 			aged = time.Now()
