@@ -241,13 +241,15 @@ func (b *browser) setCookie(name, value string) {
 	b.client.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
 }
 
-// api sends a request with a token and a JSON body.
+// api sends a request with a token and a JSON body. That it may be answered so has to stand in openapi.json.
 func (s *site) api(token, method, path, body string, headers ...string) answer {
 	s.t.Helper()
 	if body != "" {
 		headers = append(headers, "Content-Type", "application/json")
 	}
-	return s.browser().ask(method, path, body, append(headers, "Authorization", "Bearer "+token)...)
+	a := s.browser().ask(method, path, body, append(headers, "Authorization", "Bearer "+token)...)
+	wantDocumented(s.t, method, path, a.status)
+	return a
 }
 
 func wantStatus(t *testing.T, what string, a answer, want int) {
