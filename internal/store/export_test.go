@@ -207,6 +207,9 @@ var LeftoverQueries = leftoverQueries
 // HoldersQuery looks for the subscriptions that have not delivered a request.
 const HoldersQuery = holdersQuery
 
+// UnfinishedOf looks for the unfinished deliveries of a request.
+const UnfinishedOf = unfinishedOf
+
 // CancelQuery cancels what is unfinished of a replay.
 const CancelQuery = cancelQuery
 

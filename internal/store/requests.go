@@ -214,7 +214,7 @@ func (s *Store) refuseUnfinished(ctx context.Context, actor hook.Actor, request 
 			n++
 		}
 		return none, err
-	}, "SELECT id, subscription_id FROM deliveries WHERE request_id = $1 AND state < 2", request)
+	}, "SELECT id, subscription_id FROM deliveries WHERE id IN ("+unfinishedOf+")", request)
 	if err != nil || n > 0 {
 		return cmpErr(err, unfinishedConflict(n))
 	}

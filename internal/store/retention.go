@@ -37,7 +37,8 @@ const (
 	oldestDelivered = `SELECT r.id, r.stored_size, r.received_at,
 			(SELECT count(*) FROM (SELECT 1 FROM deliveries d WHERE d.request_id = r.id LIMIT $4)),
 			coalesce((SELECT sum(size) FROM (SELECT d.size FROM deliveries d WHERE d.request_id = r.id LIMIT $4)), 0),
-			EXISTS (SELECT 1 FROM deliveries d WHERE d.request_id = r.id AND d.state < 2)
+			EXISTS (SELECT 1 FROM (SELECT c.state FROM deliveries c WHERE c.request_id = r.id ORDER BY c.id LIMIT 200) WHERE state < 2)
+			OR EXISTS (SELECT 1 FROM deliveries d WHERE d.request_id = r.id AND d.state < 2 AND d.origin <> 0)
 		FROM requests r WHERE r.capture_url_id = $1 AND r.id > $2 ORDER BY r.id LIMIT $3`
 )
 
@@ -155,7 +156,7 @@ func (w *writer) remove(ctx context.Context, t *touched, gone []candidate) error
 
 // removeUnfinished is removeDeliveries of a request whose deliveries may be unfinished: the replays that made them count those.
 func (w *writer) removeUnfinished(ctx context.Context, tx *sql.Tx, request hook.ID) error {
-	replays, err := queryAll(ctx, tx, scanID, "SELECT replay_id FROM deliveries WHERE request_id = $1 AND state < 2", request)
+	replays, err := queryAll(ctx, tx, scanID, "SELECT replay_id FROM deliveries WHERE id IN ("+unfinishedOf+")", request)
 	if err == nil {
 		err = endReplayed(ctx, tx, replays)
 	}
@@ -188,21 +189,32 @@ func (w *writer) expired(ctx context.Context, c candidate, cutoff time.Time) (bo
 	return err == nil, err
 }
 
+// unfinishedOf finds the unfinished deliveries of a request, however many are finished. What its capture made are its first, no more
+// than a capture URL has subscriptions; the others have an index, to which captures add nothing.
+const (
+	unfinishedOf = firstUnfinished + " UNION ALL SELECT id FROM deliveries WHERE request_id = $1 AND state < 2 AND origin <> 0"
+
+	firstUnfinished = `SELECT id FROM (SELECT id, state, origin FROM deliveries WHERE request_id = $1 ORDER BY id LIMIT 200)
+		WHERE state < 2 AND origin = 0`
+)
+
 // holdersQuery finds the subscriptions that a request is still to be delivered to. Each step looks for the next one, however many
 // deliveries one has.
 const holdersQuery = `WITH RECURSIVE holds (id) AS (
-		SELECT min(subscription_id) FROM deliveries WHERE request_id = $1 AND state < 2
+		SELECT min(subscription_id) FROM deliveries WHERE request_id = $1 AND state < 2 AND origin <> 0
 		UNION ALL
-		SELECT (SELECT min(d.subscription_id) FROM deliveries d WHERE d.request_id = $1 AND d.state < 2 AND d.subscription_id > holds.id)
+		SELECT (SELECT min(d.subscription_id) FROM deliveries d
+			WHERE d.request_id = $1 AND d.state < 2 AND d.origin <> 0 AND d.subscription_id > holds.id)
 		FROM holds WHERE holds.id IS NOT NULL)
-	SELECT id FROM holds WHERE id IS NOT NULL`
+	SELECT id FROM holds WHERE id IS NOT NULL
+	UNION ALL SELECT subscription_id FROM deliveries WHERE id IN (` + firstUnfinished + ")"
 
 // cancelByRetention ends the unfinished deliveries of a request. Those that were discarded are counted already. Their rows outlive it
 // and count nowhere, so that their edited copies go.
 func (w *writer) cancelByRetention(ctx context.Context, t *touched, request hook.ID) error {
 	cancelled, err := queryAll(ctx, w.conn, func(row scanner) (d hook.Delivery, err error) {
 		return d, row.Scan(&d.ID, &d.SubscriptionID, &d.ReplayID)
-	}, `UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0, edit = x'' WHERE request_id = $1 AND state < 2
+	}, `UPDATE deliveries SET state = 4, reason = $2, lease = 0, next_at = 0, size = 0, edit = x'' WHERE id IN (`+unfinishedOf+`)
 		RETURNING id, subscription_id, replay_id`, request, byRetention)
 	replays := make([]hook.ID, len(cancelled))
 	for i := range cancelled {

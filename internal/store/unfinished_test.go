@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -47,6 +48,42 @@ func TestUnfinishedIsNotRemovedByCount(t *testing.T) {
 	due, _ := due(t, s, store.Queue{ID: sub.ID})
 	wantEqual(t, "due", due, []hook.ID{held})
 	wantCounts(t, s, u.ID)
+}
+
+// TestLastOfAllHolds: of as many subscriptions as a capture URL may have, the last one that has not got a request holds it, and so does
+// a resend when they all have got it.
+func TestLastOfAllHolds(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Options{Keep: hook.Keep{Requests: 1}})
+	u := storetest.CaptureURL(t, s)
+	var subs []hook.ID
+	for range hook.MaxSubscriptions {
+		subs = append(subs, storetest.Subscription(t, s, u.ID).ID)
+	}
+	held := route(t, s, u.ID, subs...)
+	holds := func(about string) {
+		t.Helper()
+		plain := []hook.ID{route(t, s, u.ID), route(t, s, u.ID)}
+		wantEqual(t, about+": left", left(t, s, u.ID), []hook.ID{held, plain[1]})
+		err := s.DeleteRequest(t.Context(), hook.System, held, false)
+		if !hook.Is(err, hook.Conflict) || !strings.Contains(err.Error(), "cancel 1 unfinished") {
+			t.Errorf("%s: deleting it gives %v", about, err)
+		}
+		wantEqual(t, about+": holders", number(t, s, "SELECT count(*) FROM ("+store.HoldersQuery+")", held), 1)
+	}
+	finish := func(which string) {
+		t.Helper()
+		must(t, s.Do(t.Context(), func(tx *sql.Tx) error {
+			_, err := tx.Exec("UPDATE deliveries SET state = 2 WHERE "+which, subs[len(subs)-1])
+			return err
+		}))
+		must(t, s.Reload(t.Context()))
+	}
+	finish("subscription_id <> $1")
+	holds("one waits")
+	finish("subscription_id = $1")
+	must(t, errOf(s.Resend(t.Context(), hook.System, "", hook.Resend{RequestID: held, SubscriptionID: subs[0]})))
+	holds("a resend waits")
 }
 
 // TestRetentionBesideManyHeld: what waits for a target that is down, thousands of requests, is looked at once and not with
