@@ -71,7 +71,7 @@ func describedBy(id, hint, problem string) templ.Attributes {
 func (e FieldErrors) without(shown []string) FieldErrors {
 	return slices.DeleteFunc(slices.Clone(e), func(f hook.FieldError) bool {
 		location, _, _ := strings.Cut(f.Location, "[")
-		return slices.Contains(shown, location)
+		return location == "" || slices.Contains(shown, location)
 	})
 }
 

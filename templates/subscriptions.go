@@ -26,6 +26,7 @@ type SubscriptionForm struct {
 	KeepUserAgent      bool
 	Scheme             string
 	SecretHint         string // of the stored secret
+	SecretLost         bool   // one was typed and is not shown again
 	Timeout            string // seconds
 	MaxAttempts        string
 	Backoff            string // "5s, 5m, 2h"
@@ -265,6 +266,19 @@ func shortDuration(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+// secretProblem says what is wrong with the secret that was typed, or that it has to be typed again.
+func (f SubscriptionForm) secretProblem() string {
+	problem := f.at("signing.secret")
+	if !f.SecretLost {
+		return problem
+	}
+	const again = "was not kept: type it again"
+	if problem == "" {
+		return again
+	}
+	return problem + "; it " + again
 }
 
 func secretHint(f SubscriptionForm) string {

@@ -1065,7 +1065,7 @@ func signingSection(f SubscriptionForm) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = textField(field{ID: "secret", Label: "Secret", Type: "password", Hint: secretHint(f), Problem: f.at("signing.secret"), Autocomplete: "off", Mono: true, MaxLength: strconv.Itoa(hook.MaxSecretLen)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = textField(field{ID: "secret", Label: "Secret", Type: "password", Hint: secretHint(f), Problem: f.secretProblem(), Autocomplete: "off", Mono: true, MaxLength: strconv.Itoa(hook.MaxSecretLen)}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1075,7 +1075,7 @@ func signingSection(f SubscriptionForm) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = section(f.opened("signing.scheme", "signing.secret"), "Signing", "So that the target can tell that a delivery is from you.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var42), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = section(f.SecretLost || f.opened("signing.scheme", "signing.secret"), "Signing", "So that the target can tell that a delivery is from you.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var42), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

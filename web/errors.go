@@ -102,10 +102,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	if f.retry > 0 {
-		seconds := int64((f.retry + time.Second - 1) / time.Second)
-		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
-	}
+	setRetryAfter(w, f.retry)
 	switch {
 	case api:
 		writeProblem(w, f)
@@ -114,6 +111,28 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		s.failPage(w, r, f)
 	}
+}
+
+// setRetryAfter says when to come back, unless that is never.
+func setRetryAfter(w http.ResponseWriter, in time.Duration) {
+	if in > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((in+time.Second-1)/time.Second), 10))
+	}
+}
+
+// refuse returns what a form that was refused is shown again with, so that nothing that was typed is lost: the status, and what is wrong
+// with its fields or, without a field, that a limit or something else keeps it from being done now. Any other error is handed back.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) (status int, problems templates.FieldErrors, other error) {
+	if problems, other = fieldErrors(err); other == nil {
+		return http.StatusUnprocessableEntity, problems, nil
+	}
+	if !hook.Is(err, hook.Conflict) && !hook.Is(err, hook.RateLimited) && !hook.Is(err, hook.Unavailable) {
+		return 0, nil, err
+	}
+	f := s.explain(r, err)
+	s.count(err, f.status)
+	setRetryAfter(w, f.retry)
+	return f.status, templates.FieldErrors{{Message: f.detail}}, nil
 }
 
 // count notes the limit that an error tells of, or else what its status does: a fault of ours, or somebody who tries doors.

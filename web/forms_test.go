@@ -73,6 +73,90 @@ func TestFormsSayWhatWasNotDone(t *testing.T) {
 	}
 }
 
+// TestFormsOutliveWhatPasses: what cannot be done now, or conflicts, is said in the form, with what was typed.
+func TestFormsOutliveWhatPasses(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	d.web.Try = func(context.Context, hook.Subscription, *hook.Request) hook.Attempt { return hook.Attempt{} }
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	cut := storetest.Request(d.own.ID, 0)
+	cut.Truncated, cut.BodySize = true, 1<<30
+	if err := d.store.Capture(cut); err != nil {
+		t.Fatal(err)
+	}
+	whole := d.request(d.own.ID, "a")
+	resend, replay := requestPath(d.own.ID, cut.ID)+"/resend", subscriptionPath(sub.ID)+"/replay"
+	want := func(about string, status int, path, field, typed, message string, fields ...string) {
+		t.Helper()
+		a := d.post(path, append(fields, field, typed)...)
+		wantStatus(t, about, a, status)
+		if again := a.header.Get("Retry-After") != ""; again != (status != http.StatusConflict) {
+			t.Errorf("%s: Retry-After is %q", about, a.header.Get("Retry-After"))
+		}
+		page := a.parse(t)
+		if got := page.One("form [role=alert]").Text(); !strings.HasPrefix(got, "Nothing was "+message) {
+			t.Errorf("%s: %q, want %q", about, got, message)
+		}
+		if got := page.One("form input[name=" + field + "]"); got.Attr("value") != typed {
+			t.Errorf("%s: %s has become %q", about, field, got.Attr("value"))
+		}
+	}
+	const another = "A test, a dry run or a count of yours is under way"
+	done, err := d.web.tries.begin(d.user.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscription := []string{"name", "n", "target_url", "https://a.example", "scheme", "none"}
+	want("a test", http.StatusTooManyRequests, d.form(), "backoff", "7s", "sent. "+another, append(subscription, "action", "test")...)
+	want("a dry run", http.StatusTooManyRequests, d.form(), "backoff", "7s", "tried. "+another, append(subscription, "action", "dry-run")...)
+	want("a count", http.StatusTooManyRequests, replay, "rate", "3", "counted. "+another, "action", "count")
+	done()
+	want("a resend of what was not kept", http.StatusConflict, resend, "target_url", "https://a.example/x", "sent. The body of this request")
+	for range hook.MaxReplays {
+		r := hook.Replay{SubscriptionID: sub.ID, CaptureURLID: d.own.ID, Rate: 0.01, UpTo: whole.ID}
+		if err := d.store.CreateReplay(t.Context(), hook.System, &r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("one replay too many", http.StatusConflict, replay, "rate", "3", "sent. 10 replays into this subscription are running", "action", "start")
+}
+
+// TestTypedSecretIsToldLost: a secret that was typed is not shown again, and is not said to be stored.
+func TestTypedSecretIsToldLost(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	sub := storetest.Subscription(t, d.store, d.own.ID)
+	stored, err := d.store.UpdateSubscription(t.Context(), hook.System, sub.ID, func(s *hook.Subscription) error {
+		s.Signing = hook.Signing{Scheme: hook.SignGitHub, Secrets: []hook.Secret{{Text: "what-is-stored-now-1111"}}}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{d.form(), subscriptionPath(sub.ID) + "/edit"} {
+		for _, action := range []string{"test", "dry-run", "more", "save"} {
+			page := d.post(path, "action", action, "name", "", "target_url", "https://a.example", "scheme", "github", "secret", "another-that-I-typed-2222").parse(t)
+			if strings.Contains(page.One("body").Text(), "2222") || page.One("#secret").Attr("value") != "" {
+				t.Errorf("%s %s: the typed secret is shown", path, action)
+			}
+			if got := page.One("#secret-problem").Text(); got != "Was not kept: type it again." {
+				t.Errorf("%s %s: %q", path, action, got)
+			}
+			edits := path != d.form()
+			if strings.Contains(page.One("#secret-hint").Text(), stored.Signing.Hint()) != edits {
+				t.Errorf("%s %s: %q", path, action, page.One("#secret-hint").Text())
+			}
+			if len(page.All("details[open] #secret")) != 1 {
+				t.Errorf("%s %s: the secret is out of sight", path, action)
+			}
+		}
+		page := d.post(path, "action", "more", "name", "n", "scheme", "github").parse(t)
+		if problems := page.Texts("#secret-problem"); len(problems) > 0 {
+			t.Errorf("%s: %q, without a secret", path, problems)
+		}
+	}
+}
+
 // TestFilterRowsKeepTheirPlaces: each line of a filter that cannot be one is named and marked where it was typed, and one without
 // a field is not dropped with what was typed in it.
 func TestFilterRowsKeepTheirPlaces(t *testing.T) {

@@ -103,23 +103,24 @@ func (s *Server) startReplay(w http.ResponseWriter, r *http.Request) error {
 	if err = joinInvalid(readReplayForm(r.PostForm, &replay), replay.Validate()); err == nil {
 		form.LeftOut, err = s.countReplay(r.Context(), actor(r), &replay)
 	}
+	starts := action == "start" && replay.Count > 0
+	if err == nil && starts {
+		err = s.Store.CreateReplay(r.Context(), actor(r), &replay)
+	}
 	if err != nil {
-		fields, other := fieldErrors(err)
-		if other != nil {
-			return other
-		}
-		form.Filter.Errors, form.Filter.Undone = fields, "counted"
+		form.Filter.Undone = "counted"
 		if action == "start" {
 			form.Filter.Undone = "sent"
 		}
-		return s.render(w, r, http.StatusUnprocessableEntity, templates.NewReplay(page, sub, form))
+		var status int
+		if status, form.Filter.Errors, err = s.refuse(w, r, err); err != nil {
+			return err
+		}
+		return s.render(w, r, status, templates.NewReplay(page, sub, form))
 	}
-	form.Count = &replay.Count
-	if action != "start" || replay.Count == 0 {
+	if !starts {
+		form.Count = &replay.Count
 		return s.render(w, r, http.StatusOK, templates.NewReplay(page, sub, form))
-	}
-	if err := s.Store.CreateReplay(r.Context(), actor(r), &replay); err != nil {
-		return err
 	}
 	s.flash(r, "The replay has begun.")
 	return s.redirect(w, r, replayPath(replay.ID))

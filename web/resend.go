@@ -58,7 +58,7 @@ func (s *Server) resendRequest(w http.ResponseWriter, r *http.Request) error {
 	}
 	made, err := s.Store.Resend(r.Context(), actor(r), user(r).Email, to...)
 	if err != nil {
-		return err
+		return s.refuseResend(w, r, form, err)
 	}
 	return s.redirect(w, r, resentPath(u.ID, request, made))
 }
@@ -122,12 +122,9 @@ func (s *Server) resendSelected(w http.ResponseWriter, r *http.Request) error {
 		s.Tally.Count(hook.LimitSelected)
 		err = fieldError("subscription", fmt.Sprintf("these would be %d deliveries, and %d at once are the most: choose fewer, or replay", n, hook.MaxResent))
 	}
+	chosen.Form = form
 	if err != nil {
-		chosen.Form = form
-		if chosen.Form.Errors, err = fieldErrors(err); err != nil {
-			return err
-		}
-		return s.render(w, r, http.StatusUnprocessableEntity, templates.ResendSelected(page, chosen))
+		return s.refuseSelected(w, r, page, chosen, err)
 	}
 	var resends []hook.Resend
 	for _, id := range chosen.Requests {
@@ -138,9 +135,19 @@ func (s *Server) resendSelected(w http.ResponseWriter, r *http.Request) error {
 	}
 	made, err := s.Store.ResendPossible(r.Context(), actor(r), user(r).Email, resends...)
 	if err != nil {
-		return err
+		return s.refuseSelected(w, r, page, chosen, err)
 	}
 	return s.tellResent(w, r, u.ID, len(made), len(resends))
+}
+
+// refuseSelected asks again where chosen requests are to be resent, with what is wrong.
+func (s *Server) refuseSelected(w http.ResponseWriter, r *http.Request, page templates.Page, chosen templates.Selection, err error) error {
+	status, problems, err := s.refuse(w, r, err)
+	if err != nil {
+		return err
+	}
+	chosen.Form.Errors = problems
+	return s.render(w, r, status, templates.ResendSelected(page, chosen))
 }
 
 // chosenIDs returns what the boxes of a list chose.
@@ -196,9 +203,11 @@ func resentPath(captureURL, request hook.ID, made []hook.Delivery) string {
 
 // refuseResend shows the request again with what is wrong.
 func (s *Server) refuseResend(w http.ResponseWriter, r *http.Request, form templates.ResendForm, err error) error {
-	if form.Errors, err = fieldErrors(err); err != nil {
+	status, problems, err := s.refuse(w, r, err)
+	if err != nil {
 		return err
 	}
+	form.Errors = problems
 	page, in, err := s.inspector(r)
 	if err != nil {
 		return err
@@ -214,7 +223,7 @@ func (s *Server) refuseResend(w http.ResponseWriter, r *http.Request, form templ
 	if err := s.listAround(r, &in); err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusUnprocessableEntity, templates.InspectorPage(page, in))
+	return s.render(w, r, status, templates.InspectorPage(page, in))
 }
 
 // resentPage: GET /urls/{id}/requests/{rid}/resent?ids=
@@ -380,10 +389,12 @@ func (s *Server) sendEdited(w http.ResponseWriter, r *http.Request) error {
 			return s.redirect(w, r, deliveryPath(made[0].ID))
 		}
 	}
-	if form.Errors, err = fieldErrors(err); err != nil {
+	status, problems, err := s.refuse(w, r, err)
+	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusUnprocessableEntity, templates.EditAndResend(page, form))
+	form.Errors = problems
+	return s.render(w, r, status, templates.EditAndResend(page, form))
 }
 
 // editedTarget returns where the copy is to go. Only one place is taken: of two, whichever we chose, the other would be what was

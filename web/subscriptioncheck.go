@@ -237,7 +237,7 @@ func (s *Server) dryRun(ctx context.Context, by hook.Actor, captureURL hook.ID, 
 		return ctx.Err()
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return run, hook.Errorf(hook.Unavailable, "The dry run took longer than %s: try it on fewer requests.", hook.DryRunTime)
+		return run, hook.Errorf(hook.Unavailable, "The dry run took longer than %s: try a simpler filter, or fewer requests.", hook.DryRunTime)
 	}
 	return run, err
 }

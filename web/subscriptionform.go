@@ -47,12 +47,13 @@ func subscriptionForm(sub hook.Subscription) templates.SubscriptionForm {
 
 func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// typedSubscriptionForm returns the form with what was typed. A secret is not shown again.
+// typedSubscriptionForm returns the form with what was typed. A secret is not shown again: the form says that it has to be typed once more.
 func typedSubscriptionForm(typed url.Values, form templates.SubscriptionForm) templates.SubscriptionForm {
 	form.Name, form.TargetURL, form.JQ, form.Method = typed.Get("name"), typed.Get("target_url"), typedText(typed.Get("jq")), typed.Get("method")
 	form.Any, form.AppendPath, form.Ordered = typed.Get("join") == "any", typed.Get("append_path") == "true", typed.Get("ordered") == "true"
 	form.ForwardCredentials, form.KeepUserAgent = typed.Get("forward_credentials") == "true", typed.Get("keep_user_agent") == "true"
 	form.Headers, form.Scheme = typedText(typed.Get("headers")), typed.Get("scheme")
+	form.SecretLost = strings.TrimSpace(typed.Get("secret")) != ""
 	form.Timeout, form.MaxAttempts, form.Backoff = typed.Get("timeout"), typed.Get("max_attempts"), typed.Get("backoff")
 	form.Rate, form.Concurrency = typed.Get("rate"), typed.Get("concurrency")
 	form.Conditions = typedRows(typed)

@@ -114,7 +114,7 @@ func (s *Server) createSubscriptionForm(w http.ResponseWriter, r *http.Request) 
 	sub.CaptureURLID = u.ID
 	unread := readSubscriptionForm(r.PostForm, &sub)
 	if r.PostForm.Get("action") != "save" {
-		return s.tryForm(w, r, page, u, sub, unread)
+		return s.tryForm(w, r, page, u, hook.NewSubscription(), sub, unread)
 	}
 	err = unread
 	if err == nil {
@@ -123,7 +123,7 @@ func (s *Server) createSubscriptionForm(w http.ResponseWriter, r *http.Request) 
 		err = joinInvalid(unread, s.readySubscription(&sub))
 	}
 	if err != nil {
-		return s.refuseSubscription(w, r, page, u, sub, err)
+		return s.refuseSubscription(w, r, page, u, hook.NewSubscription(), err)
 	}
 	s.flash(r, "The subscription is created.")
 	return s.showSubscriptionSecret(w, r, sub)
@@ -135,25 +135,20 @@ func (s *Server) showSubscriptionSecret(w http.ResponseWriter, r *http.Request, 
 	return s.redirectWithSecret(w, r, path, path, sub.Signing.Current(), "")
 }
 
-// refuseSubscription shows the form again with what was typed and what is wrong with it.
-func (s *Server) refuseSubscription(w http.ResponseWriter, r *http.Request, page templates.Page, u templates.URLItem, sub hook.Subscription, err error) error {
-	form := typedSubscriptionForm(r.PostForm, subscriptionForm(sub))
-	if hook.Is(err, hook.Conflict) {
-		s.Tally.Count(hook.LimitOf(err))
-		form.Errors = templates.FieldErrors{{Location: "name", Message: err.Error()}}
-		return s.showSubscriptionForm(w, r, http.StatusConflict, page, u, form)
-	}
-	fields, err := typedErrors(err)
+// refuseSubscription shows the form of what is stored again, with what was typed and what is wrong with it.
+func (s *Server) refuseSubscription(w http.ResponseWriter, r *http.Request, page templates.Page, u templates.URLItem, stored hook.Subscription, err error) error {
+	form := typedSubscriptionForm(r.PostForm, subscriptionForm(stored))
+	status, problems, err := s.refuse(w, r, err)
 	if err != nil {
 		return err
 	}
-	form.Errors = fields
-	return s.showSubscriptionForm(w, r, http.StatusUnprocessableEntity, page, u, form)
+	form.Errors = typedErrors(problems)
+	return s.showSubscriptionForm(w, r, status, page, u, form)
 }
 
-// tryForm does what the buttons of the form do that save nothing: test, dry-run and more.
-func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.Page, u templates.URLItem, sub hook.Subscription, unread error) error {
-	form := typedSubscriptionForm(r.PostForm, subscriptionForm(sub))
+// tryForm does what the buttons of the form do that save nothing: test, dry-run and more, with a subscription as it would be saved.
+func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.Page, u templates.URLItem, stored, sub hook.Subscription, unread error) error {
+	form := typedSubscriptionForm(r.PostForm, subscriptionForm(stored))
 	var err error
 	switch r.PostForm.Get("action") {
 	case "test":
@@ -171,13 +166,16 @@ func (s *Server) tryForm(w http.ResponseWriter, r *http.Request, page templates.
 	default:
 		addConditions(&form)
 	}
-	if err != nil {
-		if form.Errors, err = typedErrors(err); err != nil {
-			return err
-		}
-		return s.showSubscriptionForm(w, r, http.StatusUnprocessableEntity, page, u, form)
+	if err == nil {
+		return s.showSubscriptionForm(w, r, http.StatusOK, page, u, form)
 	}
-	return s.showSubscriptionForm(w, r, http.StatusOK, page, u, form)
+	form.Attempt = nil
+	status, problems, err := s.refuse(w, r, err)
+	if err != nil {
+		return err
+	}
+	form.Errors = typedErrors(problems)
+	return s.showSubscriptionForm(w, r, status, page, u, form)
 }
 
 func (s *Server) dryRunResult(r *http.Request, captureURL hook.ID, f hook.Filter) (*templates.DryRunResult, error) {
@@ -210,7 +208,7 @@ func (s *Server) saveSubscription(w http.ResponseWriter, r *http.Request) error 
 	sub := status.Subscription
 	unread := readSubscriptionForm(r.PostForm, &sub)
 	if r.PostForm.Get("action") != "save" {
-		return s.tryForm(w, r, page, u, sub, unread)
+		return s.tryForm(w, r, page, u, status.Subscription, sub, unread)
 	}
 	before := status.Signing.Current()
 	saved, err := s.updateSubscription(r.Context(), actor(r), sub.ID, func(stored *hook.Subscription) error {
@@ -220,7 +218,7 @@ func (s *Server) saveSubscription(w http.ResponseWriter, r *http.Request) error 
 		return nil // what was read is checked next
 	})
 	if err != nil {
-		return s.refuseSubscription(w, r, page, u, sub, err)
+		return s.refuseSubscription(w, r, page, u, status.Subscription, err)
 	}
 	if secret := saved.Signing.Current(); secret != before && r.PostForm.Get("secret") == "" && secret != "" {
 		s.flash(r, "Saved.")

@@ -135,10 +135,11 @@ func (s *Server) createURL(w http.ResponseWriter, r *http.Request) error {
 		return s.renderNewURL(w, r, http.StatusConflict, form)
 	}
 	if err != nil {
-		if form.Errors, err = fieldErrors(err); err != nil {
+		var status int
+		if status, form.Errors, err = s.refuse(w, r, err); err != nil {
 			return err
 		}
-		return s.renderNewURL(w, r, http.StatusUnprocessableEntity, form)
+		return s.renderNewURL(w, r, status, form)
 	}
 	return s.redirect(w, r, urlPath(u.ID))
 }

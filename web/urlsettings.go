@@ -39,7 +39,7 @@ func (s *Server) saveURLSettings(w http.ResponseWriter, r *http.Request) error {
 		s.flash(r, "Saved.")
 		return s.redirect(w, r, urlPath(id))
 	}
-	fields, err := typedErrors(err)
+	status, fields, err := s.refuse(w, r, err)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (s *Server) saveURLSettings(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form := typedURLForm(r.PostForm, s.urlForm(u.CaptureURL))
-	form.Errors = fields
-	return s.render(w, r, http.StatusUnprocessableEntity, templates.URLSettings(page, u, form))
+	form.Errors = typedErrors(fields)
+	return s.render(w, r, status, templates.URLSettings(page, u, form))
 }
 
 // urlForm returns the settings of a capture URL as texts of a form.
@@ -158,9 +158,8 @@ func readMiB(text string) int64 {
 	return max(1, int64(min(n, math.MaxInt32)*(1<<20))) // never the default
 }
 
-// typedErrors are fieldErrors in the units and words of our forms, where those of the API are others.
-func typedErrors(err error) (templates.FieldErrors, error) {
-	fields, err := fieldErrors(err)
+// typedErrors says what is wrong with fields in the units and words of our forms, where those of the API are others.
+func typedErrors(fields templates.FieldErrors) templates.FieldErrors {
 	for i, f := range fields {
 		switch f.Location {
 		case "keep.bytes":
@@ -171,7 +170,7 @@ func typedErrors(err error) (templates.FieldErrors, error) {
 			fields[i].Message = fmt.Sprintf("must be between %g and %g seconds", hook.MinDeliveryTimeout.Seconds(), hook.MaxDeliveryTimeout.Seconds())
 		}
 	}
-	return fields, err
+	return fields
 }
 
 // readHeaderLines reads one "Name: value" a line. The error has the index of each line without a colon, of those that are not
