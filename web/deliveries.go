@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -220,18 +221,18 @@ func (s *Server) ownRequest(r *http.Request, title string) (templates.Page, temp
 }
 
 // markOutcomes says on the rows of a list what became of their deliveries.
-func (s *Server) markOutcomes(r *http.Request, list *templates.RequestList) error {
-	ids := make([]hook.ID, len(list.Rows))
-	for i, row := range list.Rows {
+func (s *Server) markOutcomes(ctx context.Context, rows []templates.Row) error {
+	ids := make([]hook.ID, len(rows))
+	for i, row := range rows {
 		ids[i] = row.ID
 	}
-	outcomes, err := s.Store.Outcomes(r.Context(), ids)
+	outcomes, err := s.Store.Outcomes(ctx, ids)
 	if err != nil {
 		return err
 	}
-	for i := range list.Rows {
-		if o, ok := outcomes[list.Rows[i].ID]; ok {
-			list.Rows[i].Outcome = &o
+	for i := range rows {
+		if o, ok := outcomes[rows[i].ID]; ok {
+			rows[i].Outcome = &o
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -249,9 +250,10 @@ func (s *Server) catchUpFrames(ctx context.Context, by hook.Actor, page template
 	var frames [][]byte
 	for len(rows) > 0 {
 		n := min(frameRows, len(rows))
-		batch := make([]hook.Summary, n)
-		for i := range n {
-			batch[n-1-i] = rows[i]
+		batch := unreadRows(rows[:n])
+		slices.Reverse(batch)
+		if err := s.markOutcomes(ctx, batch); err != nil {
+			return nil, err
 		}
 		frames = append(frames, s.rowsFrame(page, id, batch, 0)...)
 		rows = rows[n:]
@@ -281,7 +283,7 @@ func (s *Server) urlFrames(page templates.Page, b *live.Batch) (frames [][]byte)
 		frames = append(frames, encode(prunedFrame{"pruned", b.Pruned.Text(hook.RequestPrefix), kept()}))
 	}
 	if len(b.Rows) > 0 {
-		frames = append(frames, s.rowsFrame(page, b.CaptureURL, b.Rows, b.LeftOut)...)
+		frames = append(frames, s.rowsFrame(page, b.CaptureURL, unreadRows(b.Rows), b.LeftOut)...)
 	}
 	if len(b.Removed) > 0 {
 		removed := removedFrame{Type: "removed", Kept: kept()}
@@ -296,14 +298,23 @@ func (s *Server) urlFrames(page templates.Page, b *live.Batch) (frames [][]byte)
 	return frames
 }
 
+// unreadRows returns arrivals as they stand in the list.
+func unreadRows(arrivals []hook.Summary) []templates.Row {
+	rows := make([]templates.Row, len(arrivals))
+	for i, summary := range arrivals {
+		rows[i] = templates.Row{Summary: summary, Unread: true}
+	}
+	return rows
+}
+
 // rowsFrame renders arrivals, newest first. What does not fit into a frame is left out, the oldest first.
-func (s *Server) rowsFrame(page templates.Page, id hook.ID, rows []hook.Summary, leftOut int) [][]byte {
+func (s *Server) rowsFrame(page templates.Page, id hook.ID, rows []templates.Row, leftOut int) [][]byte {
 	page.Now = time.Now()
 	var html bytes.Buffer
 	shown := 0
 	for _, row := range rows {
 		before := html.Len()
-		err := templates.RequestRow(page, templates.Row{Summary: row, Unread: true}).Render(context.Background(), &html)
+		err := templates.RequestRow(page, row).Render(context.Background(), &html)
 		if err != nil || html.Len() > frameBytes && shown > 0 {
 			html.Truncate(before)
 			break

@@ -148,7 +148,7 @@ func (s *Server) requestList(r *http.Request, u hook.CaptureURLStats, page store
 	for _, request := range requests {
 		list.Rows = append(list.Rows, templates.Row{Summary: request})
 	}
-	return list, s.markOutcomes(r, &list)
+	return list, s.markOutcomes(r.Context(), list.Rows)
 }
 
 // markUnread marks what has arrived since the viewer last looked.

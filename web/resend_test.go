@@ -70,6 +70,9 @@ func TestResentIsBounded(t *testing.T) {
 		used := allocated(func() { a = d.get(requestPath(d.own.ID, r.ID) + "/resent?ids=" + strings.Join(c.ids, ",")) })
 		wantStatus(t, about, a, http.StatusOK)
 		page := a.parse(t)
+		if c.listed > 0 && page.One("#resent-others").Attr("data-live-request") != r.ID.Text(hook.RequestPrefix) {
+			t.Errorf("%s: the other deliveries are not followed", about)
+		}
 		if shown, listed := len(page.All("#resent section")), len(page.All("#resent-others tbody tr")); shown != c.shown || listed != c.listed {
 			t.Errorf("%s: %d answers and %d deliveries below, want %d and %d", about, shown, listed, c.shown, c.listed)
 		}

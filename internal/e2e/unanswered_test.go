@@ -155,6 +155,49 @@ func TestRequestOutlivesFailures(t *testing.T) {
 	}
 }
 
+// TestUnloadedRequestStands: what stands for a request that could not be loaded stays when another of its tabs is asked for, is a step of
+// the history, and has the title of the request once that is there.
+func TestUnloadedRequestStands(t *testing.T) {
+	s := start(t)
+	u := s.newURL(nil)
+	ids := newestFirst(s.captureMany(u, 2))
+	p := inspect(t, s, u)
+	p.excuseLostServer()
+	s.kill()
+	p.wantState("Reconnecting")
+	p.press("j")
+	p.until(`location.pathname.endsWith(` + js(ids[0]) + `) && document.querySelector("#detail .not-loaded") !== null`)
+	p.press("r")
+	p.until(`document.querySelector("#detail .not-loaded")?.dataset.href.endsWith("?tab=deliveries")`)
+	p.wantOpen(ids[0])
+	s.restart()
+	p.until(`document.activeElement.closest("#resend-form") !== null`)
+	p.until(`document.title.startsWith(document.querySelector("article.request").dataset.title)`)
+	p.run("history.back()")
+	p.wantOpen("")
+	p.wantState("Live")
+}
+
+// TestLateUntilAnswered: a page that is not up to date says so until it is, also while the server is asked again and is silent.
+func TestLateUntilAnswered(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	p := inspect(t, s, s.newURL(nil))
+	p.failAnswers(http.StatusServiceUnavailable, nil)
+	p.press("n")
+	p.until("askedAt.length === 1")
+	p.run(`(() => {
+		const may = new Promise((go) => { const before = letAnswers; window.letAnswers = () => { before(); go(); }; });
+		window.fetch = async (...args) => { window.isSilent = true; await may; return window.fetch(...args); };
+	})()`)
+	p.until("window.isSilent === true")
+	if state := p.text("#live"); state != "Not up to date" {
+		t.Errorf("while the server is silent the page says %q", state)
+	}
+	p.run("letAnswers()")
+	p.wantState("Live")
+}
+
 // TestCloseWithoutServer: a page that came with a request open can close it, whether or not the server is there.
 func TestCloseWithoutServer(t *testing.T) {
 	t.Parallel()

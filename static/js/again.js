@@ -7,23 +7,32 @@ const firstPause = 1_000; // milliseconds before the second try; each further on
 const longestPause = 60_000;
 
 const pauses = new Set(); // those that wait now
+const late = new Set(); // what has not been answered yet, of what has failed
 
 /**
  * Calls ask until it is answered, and returns what it gives. Rejects when the answer is one that no further try changes, and
  * when signal is aborted. onFailure is called with each Unanswered.
  */
 export async function untilAnswered(ask, { signal, onFailure } = {}) {
-  for (let failures = 0; ; failures++) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof Unanswered)) {
-        throw error;
+  const asked = {};
+  try {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof Unanswered)) {
+          throw error;
+        }
+        signal?.throwIfAborted();
+        late.add(asked);
+        showLate(true);
+        onFailure?.(error);
+        await pause(Math.min(longestPause, firstPause * 2 ** failures), error.wait, signal);
       }
-      signal?.throwIfAborted();
-      onFailure?.(error);
-      await pause(Math.min(longestPause, firstPause * 2 ** failures), error.wait, signal);
     }
+  } finally {
+    late.delete(asked);
+    showLate(late.size > 0);
   }
 }
 
@@ -40,12 +49,10 @@ async function pause(length, wait, signal) {
     }, { once: true });
   });
   pauses.add(waiting);
-  showLate(true);
   try {
     await over;
   } finally {
     pauses.delete(waiting);
-    showLate(pauses.size > 0);
   }
 }
 

@@ -2,20 +2,26 @@
 
 import { untilAnswered } from "./again.js";
 import { fetchFragment, leave } from "./fragment.js";
+import { replaceRegion } from "./regions.js";
 import { announce } from "./say.js";
 
 /** What stands on the right side of the inspector. */
 export class Detail {
   #main;
   #place = document.getElementById("detail");
-  #loading = null; // AbortController of the request being fetched
+  #loading = null; // what is being fetched
   #welcome;
   #onChange;
+  #onStale;
 
-  /** onChange is called with the id of the request that is open now, "" when none is. */
-  constructor(main, onChange) {
+  /**
+   * onChange is called with the id of the request that is open now, "" when none is; onStale when the server told something of it
+   * while it was fetched.
+   */
+  constructor(main, onChange, onStale) {
     this.#main = main;
     this.#onChange = onChange;
+    this.#onStale = onStale;
     this.#welcome = document.getElementById("welcome") ?? document.getElementById("closed")?.content.firstElementChild;
     this.#showTab();
   }
@@ -49,22 +55,33 @@ export class Detail {
    * browser's history alone; a newer call ends an older one.
    */
   async open(href, { keep = false } = {}) {
-    this.#loading?.abort();
-    const loading = new AbortController();
+    this.#loading?.controller.abort();
+    const loading = { controller: new AbortController(), id: idIn(href), isStale: false };
     this.#loading = loading;
-    const { signal } = loading;
+    const { signal } = loading.controller;
     try {
       const fragment = await untilAnswered(() => fetchFragment(href, "detail", signal), {
         signal,
         onFailure: () => this.#showFailure(href, keep),
       });
       if (loading === this.#loading) {
+        this.#loading = null;
         this.#show(fragment, href, keep);
+        if (loading.isStale) {
+          this.#onStale();
+        }
       }
     } catch (error) {
       if (!signal.aborted) {
         leave(error);
       }
+    }
+  }
+
+  /** Takes note of a frame about deliveries: of the request that is being fetched, the answer may be older. */
+  onFrame(frame) {
+    if (this.#loading && (frame.all || this.#loading.id in frame.marks)) {
+      this.#loading.isStale = true;
     }
   }
 
@@ -76,19 +93,22 @@ export class Detail {
       return;
     }
     before?.remove();
-    const id = href.match(/\/requests\/(req_\w+)/)?.[1] ?? "";
+    const id = idIn(href);
     const article = document.getElementById("not-loaded").content.firstElementChild.cloneNode(true);
     const notice = article.querySelector(".not-loaded");
     notice.dataset.href = href;
     notice.querySelector("button").addEventListener("click", () => this.open(href, { keep }));
-    if (id === this.id) {
-      this.article.querySelector(".tabs-line")?.after(notice);
+    if (id === this.id && this.#isLoaded) {
+      this.article.querySelector(".tabs-line").after(notice);
       return;
     }
     article.dataset.id = id;
     article.dataset.tab = new URL(href, location.href).searchParams.get("tab") ?? "request";
     this.#place.replaceChildren(article);
     this.#main.toggleAttribute("data-open", true);
+    if (!keep) {
+      goTo(href);
+    }
     this.#place.scrollTop = 0;
     this.#onChange(id);
     if (this.#isAlone()) {
@@ -96,16 +116,20 @@ export class Detail {
     }
   }
 
+  // Whether the request that is open is there, and not what stands for it until the server gives it.
+  get #isLoaded() {
+    return this.#place.querySelector(".tabs-line") !== null;
+  }
+
   #show(fragment, href, keep) {
-    const sameRequest = fragment.querySelector("article").dataset.id === this.id;
+    const sameRequest = this.#isLoaded && fragment.querySelector("article").dataset.id === this.id;
     const tabHadFocus = this.#place.querySelector(".tabs-line")?.contains(document.activeElement);
     const tryHadFocus = this.#place.querySelector(".not-loaded")?.contains(document.activeElement);
     this.#place.replaceChildren(fragment);
     this.#main.toggleAttribute("data-open", true);
     this.#showTab();
     if (!keep) {
-      // Tabs and the way through the list are one step of the history: Back leaves the request.
-      history[history.state?.open ? "replaceState" : "pushState"]({ open: true }, "", href);
+      goTo(href);
     }
     if (!sameRequest) {
       this.#place.scrollTop = 0;
@@ -171,9 +195,15 @@ export class Detail {
     return id === this.id ? fresh : null;
   }
 
+  /** Puts new buttons into what stands where no request is open. */
+  showWelcomeActions(actions) {
+    replaceRegion(this.#welcome.querySelector("#welcome-actions"), actions);
+  }
+
   /** Closes the request. keep leaves the browser's history alone. */
   close({ keep = false } = {}) {
-    this.#loading?.abort();
+    this.#loading?.controller.abort();
+    this.#loading = null;
     if (!this.#main.hasAttribute("data-open")) {
       return;
     }
@@ -184,4 +214,14 @@ export class Detail {
     }
     this.#onChange("");
   }
+}
+
+// The id of the request that an address is of.
+function idIn(href) {
+  return href.match(/\/requests\/(req_\w+)/)?.[1] ?? "";
+}
+
+// Tabs and the way through the list are one step of the history: Back leaves the request.
+function goTo(href) {
+  history[history.state?.open ? "replaceState" : "pushState"]({ open: true }, "", href);
 }

@@ -5,7 +5,7 @@ import { post } from "./fragment.js";
 import { announce, say } from "./say.js";
 
 const patience = 10_000; // milliseconds until a server that does not answer counts as gone
-const asking = new WeakSet(); // forms that wait for a sign of the server
+const sent = new WeakMap(); // form → the button that sent it, until there has been time for an answer
 const cleared = new WeakSet(); // forms that go to the server now
 
 /**
@@ -50,27 +50,37 @@ async function sendIfReached(event) {
     return;
   }
   event.preventDefault();
-  if (asking.has(form)) {
-    return;
+  if (sent.has(form) && sent.get(form) === submitter) {
+    return; // pressed twice
   }
-  asking.add(form);
+  sent.set(form, submitter);
   const reached = await isReached();
-  asking.delete(form);
   form.querySelector(".not-sent")?.remove();
   if (!reached) {
+    sent.delete(form);
     showNotSent(form, submitter);
-  } else if (form.isConnected) {
-    cleared.add(form);
-    form.requestSubmit(submitter);
-    cleared.delete(form); // what is not valid any more was not sent
+  } else if (sent.get(form) === submitter) {
+    send(form, submitter);
   }
 }
 
-// Any answer will do, but for those of a proxy with nothing behind it.
+// Lets the browser send a form. One whose part of the page was read again meanwhile is sent all the same: somebody has pressed it.
+function send(form, submitter) {
+  if (!form.isConnected) {
+    form.hidden = true;
+    document.body.append(form);
+  }
+  cleared.add(form);
+  form.requestSubmit(submitter);
+  const refused = cleared.delete(form); // what is not valid any more was not sent
+  setTimeout(() => sent.delete(form), refused ? 0 : patience);
+}
+
+// Any answer will do, the login of a proxy too, but for those of a proxy with nothing behind it.
 async function isReached() {
   try {
     const signal = AbortSignal.timeout(patience);
-    const { status } = await fetch(document.body.dataset.health, { method: "HEAD", cache: "no-store", signal });
+    const { status } = await fetch(document.body.dataset.health, { method: "HEAD", cache: "no-store", redirect: "manual", signal });
     return status < 502 || status > 504;
   } catch {
     return false;

@@ -79,7 +79,12 @@ export class Unanswered extends Error {
 /** Goes where a Moved leads. Anything else that went wrong is thrown, but for what was given up. */
 export function leave(error) {
   if (error instanceof Moved) {
-    location.assign(error.url);
+    const to = new URL(error.url, location.href);
+    if (to.hash && to.href === location.href) {
+      location.reload(); // going there would only scroll
+    } else {
+      location.assign(to);
+    }
   } else if (error.name !== "AbortError") {
     throw error;
   }
@@ -93,6 +98,7 @@ export async function post(url, fields = {}) {
       headers: { "Hookkeeper-Fragment": "none" },
       body: new URLSearchParams(fields),
       redirect: "manual",
+      signal: AbortSignal.timeout(patience),
     });
     return response.ok;
   } catch {

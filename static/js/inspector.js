@@ -50,7 +50,7 @@ class Inspector {
     this.#name = main.dataset.name;
     this.#latest = main.dataset.latest;
     this.#list = new RequestList(this.#path, () => this.#drawn());
-    this.#detail = new Detail(main, (id) => this.#opened(id));
+    this.#detail = new Detail(main, (id) => this.#opened(id), () => this.#deliveries.refresh());
     this.#deliveries = new Regions(document.getElementById("detail"), () => this.#detail.read());
     this.#selection = new Selection(this.#list);
     this.#received = Number(this.#list.scroller.dataset.received);
@@ -102,6 +102,7 @@ class Inspector {
         break;
       case "deliveries":
         this.#list.mark(frame.marks);
+        this.#detail.onFrame(frame);
         this.#deliveries.onFrame(frame);
         break;
       case "changed":
@@ -150,6 +151,7 @@ class Inspector {
     this.#list.reading();
     const page = await fetchFragment(this.#path, "list");
     this.#showAddress(page.getElementById("address"));
+    this.#detail.showWelcomeActions(page.getElementById("welcome-actions"));
     this.#list.compare(page, upTo);
     const isCurrent = upTo === this.#latest && !this.#list.hasLost;
     // A frame that came meanwhile may be newer than the page, and the address bar has just got the number of the page.

@@ -20,6 +20,7 @@ export class RequestList {
   #told = new Set(); // ids of marks that were told since a page was last asked for
   #lost = false; // whether a removal was told since then
   #loading = null; // the page of the list that is being fetched; frames wait until it is there
+  #fetching = new Set(); // pages that are: each has what was told meanwhile, which may be newer
   #onDrawn;
 
   /** path is the capture URL's page; onDrawn is called after rows were added or removed. */
@@ -78,6 +79,9 @@ export class RequestList {
     for (const [id, html] of Object.entries(marks)) {
       this.#marks.set(id, html);
       this.#told.add(id);
+      for (const page of this.#fetching) {
+        page.marks.set(id, html);
+      }
     }
     if (this.#frames.length === 0 && !this.#loading) {
       this.#drawMarks();
@@ -158,7 +162,9 @@ export class RequestList {
   /** Removes the rows for which gone returns true: the server told that they are gone, and that kept are left. */
   remove(gone, kept) {
     this.#lost = true;
-    this.#loading?.gone.push(gone);
+    for (const page of this.#fetching) {
+      page.gone.push(gone);
+    }
     this.#drop(gone);
     this.kept = kept;
   }
@@ -216,7 +222,7 @@ export class RequestList {
   async show(query = "") {
     this.flush();
     this.#loading?.controller.abort();
-    const loading = { isNewest: query === "", gone: [], controller: new AbortController() };
+    const loading = { isNewest: query === "", marks: new Map(), gone: [], controller: new AbortController() };
     this.#loading = loading;
     const page = await this.#fetchPage(query, loading);
     if (!page) {
@@ -234,8 +240,10 @@ export class RequestList {
     const told = this.kept;
     this.kept = Number(this.scroller.dataset.kept);
     this.#waiting = 0;
-    this.#addMeanwhile(loading.isNewest ? this.#frames.splice(0) : []);
+    const frames = this.#frames.splice(0); // no rows of an older page
+    this.#addMeanwhile(loading.isNewest ? frames : []);
     this.#removeMeanwhile(loading.gone, told);
+    this.#markMeanwhile(loading.marks);
     this.#showRest();
     this.#onDrawn();
     return Number(this.scroller.dataset.received);
@@ -244,6 +252,7 @@ export class RequestList {
   // Fetches a page of the list, however long it takes; gives nothing when another one is wanted by then.
   async #fetchPage(query, loading) {
     const { signal } = loading.controller;
+    this.#fetching.add(loading);
     try {
       const page = await untilAnswered(() => fetchFragment(this.#path + query, "list", signal), { signal });
       return loading === this.#loading ? page : null;
@@ -253,6 +262,7 @@ export class RequestList {
       }
       throw error;
     } finally {
+      this.#fetching.delete(loading);
       if (loading === this.#loading) {
         this.#loading = null;
       }
@@ -283,6 +293,14 @@ export class RequestList {
     }
   }
 
+  // Shows what was told of rows while they were fetched: a frame about what the page has, too, is on its way if it is newer still.
+  #markMeanwhile(marks) {
+    for (const [id, html] of marks) {
+      this.#marks.set(id, html);
+    }
+    this.#drawMarks();
+  }
+
   /** Begins to fetch the newest requests: what is told from now on is newer than that page. */
   reading() {
     this.#told.clear();
@@ -299,6 +317,7 @@ export class RequestList {
    * to the id upTo: what is not on the page, and at the end of the list what is more than is kept, because the oldest go first.
    */
   compare(page, upTo) {
+    this.flush();
     const there = new Set([...page.querySelectorAll("#rows > [data-id]")].map((row) => row.dataset.id));
     for (const row of page.querySelectorAll("#rows > [data-id]")) {
       const mark = row.querySelector(".outcome");
@@ -321,10 +340,13 @@ export class RequestList {
     }
     const above = element.previousElementSibling?.dataset.id;
     const below = element.nextElementSibling?.dataset.id ?? "";
-    const page = await fetchFragment(`${this.#path}?before=${above}`, "list");
+    const meanwhile = { marks: new Map(), gone: [] };
+    this.#fetching.add(meanwhile);
+    const page = await fetchFragment(`${this.#path}?before=${above}`, "list").finally(() => this.#fetching.delete(meanwhile));
     const all = [...page.querySelectorAll("#rows > [data-id]")];
     const fresh = all.filter((row) => row.dataset.id > below && !this.row(row.dataset.id));
-    element.before(...fresh);
+    element.before(...fresh.filter((row) => !meanwhile.gone.some((went) => went(row.dataset.id))));
+    this.#markMeanwhile(meanwhile.marks);
     element.dataset.count = String(Math.max(0, Number(element.dataset.count) - fresh.length));
     if (fresh.length < all.length || page.getElementById("foot").hidden || element.dataset.count === "0") {
       element.remove();

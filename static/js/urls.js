@@ -5,10 +5,11 @@ import { fetchFragment, parse } from "./fragment.js";
 import { Socket } from "./socket.js";
 import { showState, showTrouble } from "./state.js";
 
-/** Connects the list of capture URLs, on the page that has it. */
+/** Connects the list of capture URLs, on the page that begins with the newest. */
 export function startURLs() {
   const list = document.getElementById("urls");
-  if (!list) {
+  const live = document.getElementById("live");
+  if (!list || !live) {
     return;
   }
   const title = document.title;
@@ -66,7 +67,7 @@ export function startURLs() {
     schedule();
   });
 
-  new Socket(document.getElementById("live").dataset.socket, {
+  new Socket(live.dataset.socket, {
     onState: showState,
     onOpen: () => reading.run(),
     onFrame: (frame) => {
