@@ -126,6 +126,14 @@ type EditForm struct {
 	Errors         FieldErrors
 }
 
+// bodyHint says of a body that was not kept that the copy has the one that is typed.
+func (f EditForm) bodyHint() string {
+	if f.Request.Truncated {
+		return "The body was over the limit and was not kept: what stands here is sent in its place."
+	}
+	return ""
+}
+
 // attemptPath returns where an attempt is shown alone, with as much of its answer as a page can show.
 func attemptPath(a *AttemptView, v *DeliveryView) string {
 	return deliveryPath(v.ID) + "?attempt=" + strconv.Itoa(a.Number)

@@ -1034,7 +1034,7 @@ func EditAndResend(p Page, f EditForm) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = textArea("body", "Body", "", f.Errors.At("body"), f.Body).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = textArea("body", "Body", f.bodyHint(), f.Errors.At("body"), f.Body).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

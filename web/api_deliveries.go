@@ -407,7 +407,7 @@ func (in *resendInput) edit(r *hook.Request, sub *hook.Subscription) *hook.Edit 
 
 // leaveOutBody leaves the request to say what the body is where the edited copy does not change it.
 func leaveOutBody(e *hook.Edit, r *hook.Request) {
-	if bytes.Equal(e.Body, r.Body) {
+	if !r.Truncated && bytes.Equal(e.Body, r.Body) {
 		e.Body = nil
 	}
 }

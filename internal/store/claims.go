@@ -48,10 +48,10 @@ type Queue struct {
 	EvenIfWaiting bool // with Ordered: the head whether it is due or not
 }
 
-// claimColumns are read in the order of scanClaim.
+// claimColumns are read in the order of scanClaim. A body that was not kept has the size that its sender announced, which may be any.
 const claimColumns = `d.id, d.request_id, d.capture_url_id, d.subscription_id, d.state, d.due_at, d.next_at, d.lease, d.used,
 	d.attempt_count, d.last_status, d.origin, d.retry, d.sign_as, d.replay_id, d.made_by, d.target_url,
-	length(d.edit) > 0, d.created_at, d.undecided, length(d.edit) + coalesce((SELECT r.body_size FROM requests r WHERE r.id = d.request_id), 0)`
+	length(d.edit) > 0, d.created_at, d.undecided, length(d.edit) + coalesce((SELECT CASE WHEN r.flags & 1 THEN 0 ELSE r.body_size END FROM requests r WHERE r.id = d.request_id), 0)`
 
 func scanClaim(row scanner) (c Claim, err error) {
 	var next, created int64

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -252,4 +253,50 @@ func TestSeenNeverGoesBack(t *testing.T) {
 	must(t, err)
 	wantEqual(t, "seen by another user", seen, map[hook.ID]hook.ID{})
 	wantKind(t, "of a capture URL that is gone", s.MarkSeen(ctx, u.OwnerID, 1, 7), hook.NotFound)
+}
+
+// TestAnnouncedSizeHoldsNothing: a body that was not kept has the size that a stranger announced, which may be any. An edited copy of it is
+// claimed like any other delivery, and so is what waits beside it.
+func TestAnnouncedSizeHoldsNothing(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	sub := storetest.Subscription(t, s, u.ID)
+	cut := storetest.Request(u.ID, 0)
+	cut.Truncated, cut.BodySize = true, math.MaxInt64
+	must(t, s.Capture(cut))
+	for _, to := range []hook.Resend{{SubscriptionID: sub.ID}, {TargetURL: "https://a.example"}} {
+		to.RequestID, to.Edit = cut.ID, &hook.Edit{Method: "POST", Body: []byte("typed")}
+		must(t, errOf(s.Resend(t.Context(), hook.System, "", to)))
+	}
+	other := route(t, s, u.ID, sub.ID)
+	waiting, _ := due(t, s, store.Queue{ID: sub.ID})
+	wantEqual(t, "due", waiting, []hook.ID{cut.ID, other})
+	byHand, err := s.DueByHand(t.Context(), store.Queue{ID: sub.ID, Now: time.Now(), Limit: 10})
+	must(t, err)
+	for _, c := range append(byHand, claim(t, s, -u.ID)...) {
+		if c.BodySize < 0 || c.BodySize > 1000 {
+			t.Errorf("it counts as %d bytes", c.BodySize)
+		}
+	}
+}
+
+// TestCopyOfWhatWasNotKept: an edited copy of a request whose body was not kept has a body of its own, which may be empty.
+func TestCopyOfWhatWasNotKept(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, store.Options{})
+	u := storetest.CaptureURL(t, s)
+	cut := storetest.Request(u.ID, 0)
+	cut.Truncated, cut.BodySize = true, 1<<30
+	must(t, s.Capture(cut))
+	resend := hook.Resend{RequestID: cut.ID, TargetURL: "https://a.example", Edit: &hook.Edit{Method: "PUT"}}
+	if _, err := s.Resend(t.Context(), hook.System, "", resend); !hook.Is(err, hook.Conflict) {
+		t.Errorf("without a body: %v", err)
+	}
+	resend.Edit.Body = []byte{}
+	must(t, errOf(s.Resend(t.Context(), hook.System, "", resend)))
+	gone := hook.Resend{RequestID: route(t, s, u.ID), TargetURL: "https://a.example", EditOf: 1}
+	if _, err := s.Resend(t.Context(), hook.System, "", gone); !hook.Is(err, hook.NotFound) {
+		t.Errorf("the edited copy of what is gone: %v", err)
+	}
 }

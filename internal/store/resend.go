@@ -145,6 +145,9 @@ func (s *Store) resendable(ctx context.Context, from querier, actor hook.Actor, 
 	if flags[0]&flagTruncated != 0 && !r.Edited() {
 		return 0, hook.Errorf(hook.Conflict, "The body of this request was over the limit and was not kept: it cannot be sent again.")
 	}
+	if flags[0]&flagTruncated != 0 && r.Edit != nil && r.Edit.Body == nil {
+		return 0, hook.Errorf(hook.Conflict, "The body of this request was over the limit and was not kept: give the copy one, or an empty one.")
+	}
 	for _, id := range []hook.ID{r.SubscriptionID, r.SignAs} {
 		if id == 0 {
 			continue
@@ -212,11 +215,12 @@ func (s *Store) insertDeliveries(ctx context.Context, tx *sql.Tx, made []newDeli
 	return nil
 }
 
-// copyEdit gives a delivery the edited copy of another one, which may be large and stays in the database.
+// copyEdit gives a delivery the edited copy of another one, which may be large and stays in the database. NotFound when that one is
+// gone.
 func (d *newDelivery) copyEdit(ctx context.Context, tx *sql.Tx) error {
-	return tx.QueryRowContext(ctx, `UPDATE deliveries SET edit = (SELECT edit FROM deliveries WHERE id = $2),
-			size = size + (SELECT length(edit) FROM deliveries WHERE id = $2)
-		WHERE id = $1 RETURNING size`, d.ID, d.editOf).Scan(&d.size)
+	row := tx.QueryRowContext(ctx, `UPDATE deliveries SET edit = e.edit, size = deliveries.size + length(e.edit)
+		FROM deliveries e WHERE deliveries.id = $1 AND e.id = $2 RETURNING deliveries.size`, d.ID, d.editOf)
+	return noRows(row.Scan(&d.size), "delivery")
 }
 
 // queued notes deliveries that are on disk now and tells of them.
