@@ -55,8 +55,12 @@ func (s *Server) countReplay(ctx context.Context, by hook.Actor, r *hook.Replay)
 	seen := *r
 	for all := false; !all; {
 		until := time.Now().Add(countStep)
-		seen.Cursor, all, err = s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request) bool {
+		seen.Cursor, all, err = s.Store.EachReplayable(ctx, &seen, countPage, func(request *hook.Request, damaged bool) bool {
 			switch {
+			case damaged: // gets a delivery that fails, unless its body was not kept anyway
+				if !request.Truncated {
+					r.Count++
+				}
 			case match.Match(ctx, request).Matched:
 				r.Count++
 			case match.LeftOut(request):

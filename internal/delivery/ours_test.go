@@ -42,13 +42,20 @@ func behindAnother(t *testing.T, change string) (h *house, sub hook.Subscription
 	h.capture(sub)
 	s.next(t)
 	second = h.captureLarge(large, sub)
+	db = openBeside(t, path)
+	execOn(t, db, change, second.ID)
+	return h, sub, second, db, release
+}
+
+// openBeside opens the database of a house a second time.
+func openBeside(t *testing.T, path string) *sql.DB {
+	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	execOn(t, db, change, second.ID)
-	return h, sub, second, db, release
+	return db
 }
 
 func execOn(t *testing.T, db *sql.DB, query string, args ...any) {

@@ -175,12 +175,13 @@ func (j *Replays) advance(ctx context.Context, r *hook.Replay) (next time.Durati
 }
 
 // look finds the next requests of a replay that fit, room of them at most, and returns up to which it has looked and whether that is
-// all. It ends in time, whatever the filter costs: a read that took too long would come to nothing, each time again.
+// all. It ends in time, whatever the filter costs: a read that took too long would come to nothing, each time again. What is damaged gets
+// its delivery, which fails and says so: nobody knows whether it would have fitted.
 func (j *Replays) look(ctx context.Context, r *hook.Replay, match *filter.Matcher, room int) (cursor hook.ID, fits []hook.ID, done bool, err error) {
 	until, size := time.Now().Add(replayTime), 0
-	cursor, done, err = j.store.EachReplayable(ctx, r, replayScan, func(request *hook.Request) bool {
+	cursor, done, err = j.store.EachReplayable(ctx, r, replayScan, func(request *hook.Request, damaged bool) bool {
 		size += len(request.Body)
-		if match.Match(ctx, request).Matched {
+		if damaged && !request.Truncated || !damaged && match.Match(ctx, request).Matched {
 			fits = append(fits, request.ID)
 		}
 		return len(fits) < room && size <= replayBody && time.Now().Before(until)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -128,6 +130,39 @@ func TestReplayOfSome(t *testing.T) {
 		}
 		end := h.until(test.replay.ID, func(r hook.Replay) bool { return r.State == hook.ReplayDone })
 		wantEqual(t, about, end.Queued, test.want)
+	}
+}
+
+// TestReplayOfADamagedRequest: a stored request that is damaged holds up no replay. Its delivery fails and says why.
+func TestReplayOfADamagedRequest(t *testing.T) {
+	t.Parallel()
+	s := newSink(t, status(http.StatusOK))
+	path := filepath.Join(t.TempDir(), "hookkeeper.db")
+	h := newHouse(t, store.Options{Path: path})
+	sub := h.subscribe(s.URL)
+	ids := h.captureMany(3)
+	db := openBeside(t, path)
+	var body []byte
+	if err := db.QueryRow("SELECT body FROM requests WHERE id = $1", ids[1]).Scan(&body); err != nil {
+		t.Fatal(err)
+	}
+	setBody := func(b []byte) {
+		if _, err := db.Exec("UPDATE requests SET body = $2 WHERE id = $1", ids[1], b); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(func() { setBody(body) }) // so that the check at the end finds nothing else
+	setBody([]byte("not what came"))
+	r := hook.Replay{SubscriptionID: sub.ID, Count: 3}
+	if err := h.store.CreateReplay(t.Context(), hook.System, &r); err != nil {
+		t.Fatal(err)
+	}
+	h.startReplays()
+	end := h.until(r.ID, func(r hook.Replay) bool { return r.Done+r.Failed == 3 })
+	wantEqual(t, "state", end.State, hook.ReplayDone)
+	wantEqual(t, "failed", end.Failed, int64(1))
+	if d, _ := h.wait(ids[1], hook.Failed); !strings.Contains(d.Reason, "the request cannot be read") {
+		t.Errorf("it failed because %q", d.Reason)
 	}
 }
 

@@ -58,9 +58,8 @@ func (w *writer) removeDeliveries(ctx context.Context, request hook.ID) error {
 
 // removed is what one transaction took of the deliveries of a request.
 type removed struct {
-	all        bool // none is left
-	size       int64
-	unfinished int64
+	all  bool // none is left
+	size int64
 }
 
 // removeOldest deletes the oldest deliveries of a request with their attempts: at most so many, and of no more bytes than given
@@ -95,7 +94,6 @@ func (w *writer) removeOldest(ctx context.Context, request hook.ID, rows int, by
 		if w.s.discarded(&d.Delivery) {
 			continue
 		}
-		r.unfinished++
 		if e := w.s.urls.load().subs[d.SubscriptionID]; e != nil {
 			if err := cancelled.add(ctx, w.conn, e); err != nil {
 				return r, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
@@ -119,9 +120,9 @@ const runningQuery = "SELECT " + replayColumns + " FROM replays WHERE state = 0"
 const replayWindow = 10_000
 
 // EachReplayable calls f with requests of a replay behind its cursor, oldest first and at most limit of them, until f returns false:
-// it has used that request all the same. It does not look at the filter. It returns up to which request it has looked, however few of
+// it has used that request all the same. Of one that is damaged f gets what can still be told. It does not look at the filter. It returns up to which request it has looked, however few of
 // them f got, and whether there are no more: where most are too old, one read would not come to its end.
-func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(*hook.Request) bool) (cursor hook.ID, done bool, err error) {
+func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f func(r *hook.Request, damaged bool) bool) (cursor hook.ID, done bool, err error) {
 	u, err := s.visible(hook.System, r.CaptureURLID)
 	if err != nil {
 		return r.Cursor, false, err
@@ -147,7 +148,7 @@ func (s *Store) EachReplayable(ctx context.Context, r *hook.Replay, limit int, f
 
 // replayableUpTo is EachReplayable of the requests above after, up to upTo; whole when it got to the end of them.
 func (s *Store) replayableUpTo(
-	ctx context.Context, r *hook.Replay, after, upTo hook.ID, limit int, f func(*hook.Request) bool,
+	ctx context.Context, r *hook.Replay, after, upTo hook.ID, limit int, f func(r *hook.Request, damaged bool) bool,
 ) (cursor hook.ID, whole bool, err error) {
 	until := int64(1<<63 - 1)
 	if !r.Until.IsZero() {
@@ -164,11 +165,12 @@ func (s *Store) replayableUpTo(
 	given := 0
 	for rows.Next() {
 		request, err := scanRequest(rows)
-		if err != nil {
+		damaged := errors.Is(err, ErrDamaged)
+		if err != nil && !damaged {
 			return cursor, false, err
 		}
 		cursor = request.ID
-		if given++; !f(request) {
+		if given++; !f(request, damaged) {
 			return cursor, false, nil
 		}
 	}

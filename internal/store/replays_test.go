@@ -186,7 +186,7 @@ func TestReplayPassesOverRequestsOfAnotherTime(t *testing.T) {
 	var got []hook.ID
 	look := func(limit int, more bool) (done bool) {
 		t.Helper()
-		r.Cursor, done, err = s.EachReplayable(t.Context(), &r, limit, func(request *hook.Request) bool {
+		r.Cursor, done, err = s.EachReplayable(t.Context(), &r, limit, func(request *hook.Request, _ bool) bool {
 			got = append(got, request.ID)
 			return more
 		})

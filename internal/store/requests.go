@@ -43,6 +43,7 @@ func scanSummary(row scanner) (r hook.Summary, err error) {
 // ErrDamaged is the error of a request that was read, but is not the one that was stored. It stays so.
 var ErrDamaged = errors.New("the stored request is damaged")
 
+// scanRequest reads a row of requestColumns. With ErrDamaged the request is there too, for what of it can still be told.
 func scanRequest(row scanner) (*hook.Request, error) {
 	r := &hook.Request{}
 	dest, finish := summaryDest(&r.Summary)
@@ -56,10 +57,10 @@ func scanRequest(row scanner) (*hook.Request, error) {
 	r.Headers, err1 = decodeHeaders(headers)
 	r.Trailers, err2 = decodeHeaders(trailers)
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("request %s: %w: %w", r.ID.Text(hook.RequestPrefix), ErrDamaged, err)
+		return r, fmt.Errorf("request %s: %w: %w", r.ID.Text(hook.RequestPrefix), ErrDamaged, err)
 	}
 	if sha256.Sum256(r.Body) != r.BodySHA256 {
-		return nil, fmt.Errorf("request %s: %w: the body on disk is not the one that was stored", r.ID.Text(hook.RequestPrefix), ErrDamaged)
+		return r, fmt.Errorf("request %s: %w: the body on disk is not the one that was stored", r.ID.Text(hook.RequestPrefix), ErrDamaged)
 	}
 	return r, nil
 }
@@ -132,7 +133,7 @@ func (s *Store) Summary(ctx context.Context, actor hook.Actor, id hook.ID) (hook
 }
 
 // EachRequest calls f with the newest requests of a capture URL, newest first, at most limit of them, until f returns an
-// error, which is handed on.
+// error, which is handed on. Those that are damaged are left out.
 func (s *Store) EachRequest(ctx context.Context, actor hook.Actor, captureURL hook.ID, limit int, f func(*hook.Request) error) (err error) {
 	u, err := s.visible(actor, captureURL)
 	if err != nil {
@@ -148,6 +149,9 @@ func (s *Store) EachRequest(ctx context.Context, actor hook.Actor, captureURL ho
 	defer rows.Close()
 	for rows.Next() { // one at a time: each may be as large as a body can be
 		r, err := scanRequest(rows)
+		if errors.Is(err, ErrDamaged) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -197,7 +201,7 @@ func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID,
 	}
 	done, err := s.deleteRequestOnce(ctx, actor, id, cancel)
 	for ctx = context.WithoutCancel(ctx); !done && err == nil; {
-		done, err = s.deleteRequestOnce(ctx, actor, id, cancel)
+		done, err = s.deleteRequestOnce(ctx, actor, id, true)
 	}
 	return err
 }
@@ -207,8 +211,13 @@ func (s *Store) refuseUnfinished(ctx context.Context, actor hook.Actor, request 
 	if err := s.visibleRequest(ctx, actor, request); err != nil {
 		return err
 	}
+	return s.unfinishedConflictOf(ctx, s.read, request)
+}
+
+// unfinishedConflictOf returns Conflict when a request has unfinished deliveries.
+func (s *Store) unfinishedConflictOf(ctx context.Context, db querier, request hook.ID) error {
 	var n int64
-	_, err := queryAll(ctx, s.read, func(row scanner) (none struct{}, err error) {
+	_, err := queryAll(ctx, db, func(row scanner) (none struct{}, err error) {
 		var d hook.Delivery
 		if err = row.Scan(&d.ID, &d.SubscriptionID); err == nil && !s.discarded(&d) {
 			n++
@@ -236,10 +245,12 @@ func (s *Store) deleteRequestOnce(ctx context.Context, actor hook.Actor, id hook
 		if u, err = s.visible(actor, captureURL); err != nil || id <= u.clearedUpTo() {
 			return notFound("request")
 		}
-		gone, err := s.writer.removeOldest(ctx, id, deleteBatch, purgeBytes, cancelled)
-		if err == nil && gone.unfinished > 0 && !cancel { // made since they were counted
-			err = unfinishedConflict(gone.unfinished)
+		if !cancel { // some may have been made since they were counted
+			if err := s.unfinishedConflictOf(ctx, tx, id); err != nil {
+				return err
+			}
 		}
+		gone, err := s.writer.removeOldest(ctx, id, deleteBatch, purgeBytes, cancelled)
 		if err != nil {
 			return err
 		}
