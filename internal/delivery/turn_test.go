@@ -3,6 +3,7 @@ package delivery
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
 	"github.com/hookkeeper/hookkeeper/internal/store"
@@ -63,5 +64,41 @@ func TestTurnIsBounded(t *testing.T) {
 		if left[id] && (len(q.claimed) == 0 || q.late != 0) {
 			t.Errorf("a queue that was left out has %d claims, and was left out %d times", len(q.claimed), q.late)
 		}
+	}
+}
+
+// TestResultsAreWrittenInParts: of many answers that come at once, as large as they are kept, no transaction writes more than a few, because
+// captures wait for it.
+func TestResultsAreWrittenInParts(t *testing.T) {
+	t.Parallel()
+	const answers, size = 100, hook.MaxResponseKept
+	var most, told int // of the results in a transaction, and of all
+	st := storetest.Open(t, store.Options{OnDelivery: func(news []hook.DeliveryNews) { most, told = max(most, len(news)), told+len(news) }})
+	url := storetest.CaptureURL(t, st)
+	sub := storetest.Subscription(t, st, url.ID)
+	for range answers {
+		if err := st.Capture(storetest.Routed(url.ID, 1, sub.ID)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := st.Due(t.Context(), store.Queue{ID: sub.ID, Now: time.Now(), Limit: answers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leased, err := st.Record(t.Context(), store.Turn{Claims: found.Claims})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := New(Options{Store: st, Log: slog.New(slog.DiscardHandler)})
+	w.stopping = true // nothing is sent
+	for _, c := range leased.Leased {
+		w.results = append(w.results, store.Result{Claim: c, Counts: true, Next: hook.Next{State: hook.Failed}, Attempt: &hook.Attempt{
+			DeliveryID: c.ID, Number: 1, StartedAt: time.Now(), Status: 500, ResponseBody: make([]byte, size),
+		}})
+	}
+	most, told = 0, 0
+	w.turn(t.Context())
+	if told != answers || most > turnBytes/size {
+		t.Errorf("%d of %d results are written, %d at once; want %d at once at most", told, answers, most, turnBytes/size)
 	}
 }

@@ -22,6 +22,7 @@ const (
 	retryStore = 500 * time.Millisecond // when the store failed
 	giveWay    = 40 * time.Millisecond  // from turn to turn while the store is busy with captures
 	turnClaims = hook.MaxSending        // claims after which a turn asks no further queue: captures wait for what it writes
+	turnBytes  = 2 << 20                // of results, after which another transaction begins: captures come between
 )
 
 // Options are the parts of a Worker.
@@ -148,6 +149,9 @@ func (w *Worker) wakeAll(ctx context.Context) {
 // turn writes what has come to its end, claims what is due, and returns when to do so again at the latest; zero when nothing
 // is waiting.
 func (w *Worker) turn(ctx context.Context) (next time.Time) {
+	if err := w.recordMany(ctx); err != nil {
+		return w.notStored(err)
+	}
 	results, release, wants := w.gather(ctx)
 	t := store.Turn{Results: results, Release: release}
 	for i, want := range wants {
@@ -169,16 +173,88 @@ func (w *Worker) turn(ctx context.Context) (next time.Time) {
 		var err error
 		if recorded, err = w.Store.Record(context.WithoutCancel(ctx), t); err != nil {
 			w.putBack(results, release, wants)
-			if !hook.Is(err, hook.Unavailable) { // that has been logged where it was found
-				w.Log.Error("storing the results of deliveries failed", "error", err)
-			}
-			return time.Now().Add(retryStore)
+			return w.notStored(err)
 		}
 	}
-	if len(recorded.Changes) > 0 && w.OnChange != nil {
-		w.OnChange(recorded.Changes)
-	}
+	w.tell(recorded.Changes)
 	return w.accept(ctx, results, release, wants, recorded)
+}
+
+// notStored logs that results were not stored, and returns when to try it again.
+func (w *Worker) notStored(err error) (next time.Time) {
+	if !hook.Is(err, hook.Unavailable) { // that has been logged where it was found
+		w.Log.Error("storing the results of deliveries failed", "error", err)
+	}
+	return time.Now().Add(retryStore)
+}
+
+func (w *Worker) tell(changes []store.Changed) {
+	if len(changes) > 0 && w.OnChange != nil {
+		w.OnChange(changes)
+	}
+}
+
+// recordMany writes results, in transactions of few bytes, until those that are left fit into one: hundreds of targets may answer at once
+// with as much as is kept of an answer, and captures come between.
+func (w *Worker) recordMany(ctx context.Context) error {
+	for {
+		part := w.takeMany()
+		if part == nil {
+			return nil
+		}
+		recorded, err := w.Store.Record(context.WithoutCancel(ctx), store.Turn{Results: part})
+		if err != nil {
+			w.putBack(part, nil, nil)
+			return err
+		}
+		w.tell(recorded.Changes)
+		w.mu.Lock()
+		w.recorded(part, recorded.Changes)
+		w.mu.Unlock()
+	}
+}
+
+// takeMany takes as many results as one transaction is to have, when there are more.
+func (w *Worker) takeMany() []store.Result {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	size := 0
+	for i := range w.results {
+		if size += sizeOf(w.results[i].Attempt); i > 0 && size > turnBytes {
+			part := w.results[:i:i]
+			w.results = w.results[i:]
+			return part
+		}
+	}
+	return nil
+}
+
+// sizeOf returns about how many bytes an attempt takes on disk.
+func sizeOf(a *hook.Attempt) (n int) {
+	if a == nil {
+		return 0
+	}
+	n = len(a.ResponseBody)
+	for _, headers := range [][]hook.Header{a.RequestHeaders, a.ResponseHeaders} {
+		for _, h := range headers {
+			n += len(h.Name) + len(h.Value)
+		}
+	}
+	return n
+}
+
+// recorded takes over that results are on disk, and what they have made of subscriptions.
+func (w *Worker) recorded(results []store.Result, changes []store.Changed) {
+	for i := range results {
+		if q := w.queues[results[i].Claim.Queue()]; q != nil {
+			q.recorded(&results[i])
+		}
+	}
+	for _, c := range changes {
+		if q := w.queues[c.ID]; q != nil {
+			q.changed(c)
+		}
+	}
 }
 
 // interruptions are the results of attempts that a process that died was making, as far as anybody knows.
@@ -255,19 +331,10 @@ func (w *Worker) putBack(results []store.Result, release []store.Claim, wants []
 func (w *Worker) accept(ctx context.Context, results []store.Result, release []store.Claim, wants []*want, recorded store.Recorded) (next time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := range results {
-		if q := w.queues[results[i].Claim.Queue()]; q != nil {
-			q.recorded(&results[i])
-		}
-	}
+	w.recorded(results, recorded.Changes)
 	for _, c := range release {
 		if q := w.queues[c.Queue()]; q != nil {
 			delete(q.claimed, c.ID)
-		}
-	}
-	for _, c := range recorded.Changes {
-		if q := w.queues[c.ID]; q != nil {
-			q.changed(c)
 		}
 	}
 	for _, want := range wants {
