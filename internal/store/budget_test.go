@@ -291,6 +291,7 @@ func TestWhatIsLeftIsSought(t *testing.T) {
 	for query, index := range map[string]string{
 		store.LeftoverQueries[0]: "INDEX deliveries_one_off (",
 		store.LeftoverQueries[1]: "INDEX deliveries_by_state (subscription_id=? AND state=?)",
+		store.DueLater:           "INDEX deliveries_due (subscription_id=? AND ",
 		store.OldestQuery:        "INDEX deliveries_unfinished_of (request_id=?)",
 		store.HoldersQuery:       "INDEX deliveries_unfinished_of (request_id=? AND subscription_id>?)",
 		"SELECT id, subscription_id FROM deliveries WHERE id IN (" + store.UnfinishedOf + ")": "INDEX deliveries_unfinished_of (request_id=?)",

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
@@ -13,8 +14,29 @@ const clockTolerance = 10 * time.Second
 
 // clock notices that the time of day was set back.
 type clock struct {
-	last   time.Time
-	behind time.Duration // by how much it was set back and nothing has followed yet
+	last time.Time
+	owed []*following // set-backs that have not been followed to the end
+}
+
+// following is how far the rows have followed one set-back: what has been moved is not moved again when the rest fails and is tried
+// again.
+type following struct {
+	by   time.Duration
+	left []hook.ID // subscriptions with rows to move, 0 for resends to typed URLs
+	at   Position  // of the first of them, up to which they have been moved
+}
+
+// newFollowing returns how to follow a set-back, nil when there was none.
+func (s *Store) newFollowing(by time.Duration) []*following {
+	if by == 0 {
+		return nil
+	}
+	left := []hook.ID{0}
+	for id := range s.urls.load().subs {
+		left = append(left, id)
+	}
+	slices.Sort(left)
+	return []*following{{by: by, left: left}}
 }
 
 // wentBack returns by how much the time of day was set back since the last call: the monotonic clock went on meanwhile.
@@ -56,39 +78,33 @@ func (s *Store) aheadOf(ctx context.Context, now time.Time) (ahead time.Duration
 }
 
 // startClock notices that the time of day was set back while nobody served, before anything is stored that hides it.
-func (s *Store) startClock(ctx context.Context) (err error) {
+func (s *Store) startClock(ctx context.Context) error {
 	s.clock.last = time.Now()
-	s.clock.behind, err = s.aheadOf(ctx, s.clock.last)
+	by, err := s.aheadOf(ctx, s.clock.last)
+	s.clock.owed = s.newFollowing(by)
 	return err
 }
 
-// keepUpWithClock follows the time of day when it was set back, and tries again what failed the last time.
+// keepUpWithClock follows the time of day when it was set back, and goes on with what failed the last time.
 func (s *Store) keepUpWithClock(ctx context.Context) error {
-	s.clock.behind += s.clock.wentBack(time.Now())
-	err := s.followClock(ctx, s.clock.behind)
-	if err == nil {
-		s.clock.behind = 0
+	s.clock.owed = append(s.clock.owed, s.newFollowing(s.clock.wentBack(time.Now()))...)
+	for len(s.clock.owed) > 0 {
+		if err := s.followClock(ctx, s.clock.owed[0]); err != nil {
+			return err
+		}
+		s.clock.owed = s.clock.owed[1:]
 	}
-	return err
+	return nil
 }
 
 // followClock moves what is due in the future after the time of day was set back: otherwise deliveries that were about to be sent
 // would wait for so long.
-func (s *Store) followClock(ctx context.Context, by time.Duration) error {
-	if by == 0 {
-		return nil
-	}
-	subs := []hook.ID{0} // resends to typed URLs
-	for id := range s.urls.load().subs {
-		subs = append(subs, id)
-	}
-	for _, id := range subs {
-		for _, state := range []hook.State{hook.Pending, hook.Waiting} {
-			if err := s.moveDue(ctx, id, state, by); err != nil {
-				return err
-			}
+func (s *Store) followClock(ctx context.Context, f *following) error {
+	for ; len(f.left) > 0; f.left, f.at = f.left[1:], (Position{}) {
+		if err := s.moveDue(ctx, f); err != nil {
+			return err
 		}
-		if err := s.moveHealth(ctx, id, by); err != nil {
+		if err := s.moveHealth(ctx, f.left[0], f.by); err != nil {
 			return err
 		}
 	}
@@ -99,7 +115,7 @@ func (s *Store) followClock(ctx context.Context, by time.Duration) error {
 	if err := s.noteFollowed(ctx); err != nil {
 		return err
 	}
-	s.log.Warn("the time of day was set back: what was due is due all the same", "by", by.Round(time.Second).String())
+	s.log.Warn("the time of day was set back: what was due is due all the same", "by", f.by.Round(time.Second).String())
 	s.tellQueue(queues...)
 	return nil
 }
@@ -116,28 +132,35 @@ func (s *Store) noteFollowed(ctx context.Context) error {
 	})
 }
 
-// moveDue makes deliveries of one subscription and state that are due in the future due earlier.
-func (s *Store) moveDue(ctx context.Context, subscription hook.ID, state hook.State, by time.Duration) error {
-	for after := hook.ID(0); ctx.Err() == nil; {
-		now := time.Now()
-		ids, err := queryAll(ctx, s.read, func(row scanner) (id hook.ID, err error) { return id, row.Scan(&id) },
-			"SELECT id FROM deliveries WHERE subscription_id = $1 AND state = $2 AND id > $3 AND due_at > $4 ORDER BY id LIMIT $5",
-			subscription, int(state), after, micros(now), hurried)
-		if err != nil || len(ids) == 0 {
+// moveDue makes the deliveries of the first subscription that is left earlier by as much, those that are due in the future. Moved ones
+// come to stand in front of where it goes on.
+func (s *Store) moveDue(ctx context.Context, f *following) error {
+	for all := false; !all; {
+		at := f.at
+		err := s.do(ctx, func(tx *sql.Tx) error {
+			now := micros(time.Now())
+			later, err := queryAll(ctx, tx, func(row scanner) (p Position, err error) { return p, row.Scan(&p.due, &p.id) }, dueLater,
+				f.left[0], now, f.at.due, f.at.id, hurried)
+			for _, p := range later {
+				if err == nil {
+					_, err = tx.ExecContext(ctx, `UPDATE deliveries SET due_at = max($2, due_at - $3),
+						next_at = CASE next_at WHEN 0 THEN 0 ELSE max($2, next_at - $3) END WHERE id = $1`, p.id, now, f.by.Microseconds())
+				}
+				at = p
+			}
+			all = len(later) < hurried
 			return err
-		}
-		after = ids[len(ids)-1]
-		err = s.inSlices(ctx, ids, func(tx *sql.Tx, id hook.ID) error {
-			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET due_at = max($2, due_at - $3),
-				next_at = CASE next_at WHEN 0 THEN 0 ELSE max($2, next_at - $3) END WHERE id = $1 AND due_at > $2`, id, micros(now), by.Microseconds())
-			return err
-		})
+		}, func() { f.at = at })
 		if err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
+
+// dueLater finds deliveries of a subscription that are due in the future, in the order of the queue.
+const dueLater = `SELECT due_at, id FROM deliveries WHERE subscription_id = $1 AND state < 2 AND due_at > $2 AND (due_at, id) > ($3, $4)
+	ORDER BY due_at, id LIMIT $5`
 
 // moveHealth makes the next probe of a target that is down, and the end of a pause it asked for, earlier.
 func (s *Store) moveHealth(ctx context.Context, subscription hook.ID, by time.Duration) error {

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"database/sql"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,14 +39,7 @@ func TestClockSetBack(t *testing.T) {
 		before, _ := due(t, s, store.Queue{ID: sub.ID})
 		wantEqual(t, "due before anybody has looked", before, nil)
 		captured := route(t, s, u.ID, sub.ID) // by the right clock, before upkeep has come to follow it
-		release, err := s.HoldReaders(t.Context())
-		must(t, err)
 		inBackground(t, s)
-		time.Sleep(time.Minute)
-		now, _ := due(t, s, store.Queue{ID: sub.ID})
-		wantEqual(t, "due while upkeep cannot read", now, []hook.ID{captured})
-		must(t, release())
-		time.Sleep(time.Minute)
 		synctest.Wait()
 		now, next := due(t, s, store.Queue{ID: sub.ID})
 		slices.Sort(now)
@@ -56,6 +51,50 @@ func TestClockSetBack(t *testing.T) {
 		now, _ = due(t, s, store.Queue{ID: sub.ID})
 		slices.Sort(now)
 		wantEqual(t, "due after five minutes", now, []hook.ID{waiting, pending, captured})
+	})
+}
+
+// TestClockIsFollowedToTheEnd: where it fails in the middle, following goes on there, and what has been moved is not moved again.
+func TestClockIsFollowedToTheEnd(t *testing.T) {
+	path, key := newPath(t), seal.NewKey()
+	var subs []hook.ID
+	synctest.Test(t, func(t *testing.T) {
+		toTheYear(2026)
+		time.Sleep(time.Hour)
+		s := storetest.Open(t, store.Options{Path: path, Key: key})
+		u := storetest.CaptureURL(t, s)
+		for range 3 {
+			subs = append(subs, storetest.Subscription(t, s, u.ID).ID)
+		}
+		route(t, s, u.ID, subs...)
+		later := hook.Next{State: hook.Waiting, At: time.Now().Add(10 * time.Hour)}
+		for _, sub := range subs {
+			must(t, errOf(s.Record(t.Context(), store.Turn{Results: []store.Result{result(claim(t, s, sub)[0], 500, later)}})))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		toTheYear(2026)
+		s := storetest.Open(t, store.Options{Path: path, Key: key})
+		change := func(query string) {
+			must(t, s.Do(t.Context(), func(tx *sql.Tx) error { return errOf(tx.Exec(query)) }))
+		}
+		wantWaits := func(about string, want ...time.Duration) {
+			t.Helper()
+			for i, sub := range subs {
+				_, next := due(t, s, store.Queue{ID: sub})
+				wantEqual(t, about, time.Until(next).Round(time.Minute), want[i])
+			}
+		}
+		change("CREATE TRIGGER fails BEFORE UPDATE OF due_at ON deliveries WHEN NEW.subscription_id = " + strconv.FormatInt(int64(subs[1]), 10) +
+			" BEGIN SELECT RAISE(ABORT, 'not now'); END")
+		inBackground(t, s)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		wantWaits("while it fails", 9*time.Hour, 10*time.Hour, 10*time.Hour)
+		change("DROP TRIGGER fails")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantWaits("to the end", 9*time.Hour-time.Minute, 9*time.Hour-time.Minute, 9*time.Hour-time.Minute)
 	})
 }
 

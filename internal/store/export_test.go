@@ -170,7 +170,10 @@ func (s *Store) CheckDisk(reserve int64) (changed bool, err error) {
 
 // FollowClock does what Run does when it sees that the time of day was set back.
 func (s *Store) FollowClock(ctx context.Context, by time.Duration) error {
-	return s.followClock(ctx, by)
+	for _, f := range s.newFollowing(by) {
+		return s.followClock(ctx, f)
+	}
+	return nil
 }
 
 // SetBack is setBack.
@@ -206,6 +209,9 @@ var LeftoverQueries = leftoverQueries
 
 // HoldersQuery looks for the subscriptions that have not delivered a request.
 const HoldersQuery = holdersQuery
+
+// DueLater looks for what is due in the future.
+const DueLater = dueLater
 
 // UnfinishedOf looks for the unfinished deliveries of a request.
 const UnfinishedOf = unfinishedOf

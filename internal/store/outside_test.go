@@ -209,3 +209,24 @@ func TestPurgeWaitsUntilCapturesHaveStopped(t *testing.T) {
 		wantEqual(t, "capture URLs", number(t, server, "SELECT count(*) FROM capture_urls"), 0)
 	})
 }
+
+// TestDeletedBesideACommand: a user is deleted in the second in which a command has deleted another one, with a capture URL: that is told
+// all the same.
+func TestDeletedBesideACommand(t *testing.T) {
+	t.Parallel()
+	path, told := newPath(t), &notices{}
+	server := storetest.Open(t, store.Options{Path: path, OnOutsideChange: told.tell})
+	storetest.User(t, server, true)
+	ann, bob, eve := storetest.User(t, server, false), storetest.User(t, server, false), storetest.User(t, server, false)
+	anns := storetest.CaptureURLOf(t, server, ann)
+	command := reopen(t, path)
+	must(t, server.NoticeOthers(t.Context()))
+	told.Store(0)
+	must(t, server.DeleteUser(t.Context(), eve.ID, store.DeleteUserOptions{}))
+	wantEqual(t, "told of what the server did itself", told.Load(), 0)
+	must(t, command.DeleteUser(t.Context(), ann.ID, store.DeleteUserOptions{WithData: true}))
+	must(t, server.DeleteUser(t.Context(), bob.ID, store.DeleteUserOptions{}))
+	must(t, server.NoticeOthers(t.Context()))
+	_, deleted, _ := told.all()
+	wantEqual(t, "told to be deleted", deleted, []hook.ID{anns.ID})
+}

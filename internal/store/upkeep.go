@@ -132,15 +132,22 @@ func (s *Store) noticeOthers(ctx context.Context) error {
 	if err != nil || !moved {
 		return err
 	}
+	return s.reloadAndTell(ctx, unknownVersion)
+}
+
+// reloadAndTell reads the index again, and tells what has become different in it unless nobody else has written since the version.
+func (s *Store) reloadAndTell(ctx context.Context, since int64) error {
 	var changed []hook.ID
 	var deleted []*hook.CaptureURL
-	err = s.reload(ctx, func(m moment, before map[hook.ID]*hook.CaptureURL) {
+	outside := false
+	err := s.reload(ctx, func(m moment, before map[hook.ID]*hook.CaptureURL) {
 		changed, deleted = differences(before, s.urls.load().fields())
+		outside = m.version != since
 		s.writer.version = m.version
 		s.calledOff.Add(1)
 		s.subsDeleted.Store(true)
 	})
-	if err == nil && s.opts.OnOutsideChange != nil {
+	if err == nil && outside && s.opts.OnOutsideChange != nil {
 		s.opts.OnOutsideChange(changed, deleted)
 	}
 	return err

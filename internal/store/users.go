@@ -136,6 +136,7 @@ type DeleteUserOptions struct {
 // DeleteUser removes a user with the tokens. Conflict when the user owns capture URLs and opts does not say what becomes
 // of them, and for the last admin; NotFound when there is no such user, or none to transfer to.
 func (s *Store) DeleteUser(ctx context.Context, id hook.ID, opts DeleteUserOptions) error {
+	var since int64
 	err := s.do(ctx, func(tx *sql.Tx) error {
 		if err := refuseLastAdmin(ctx, tx, id); err != nil {
 			return err
@@ -155,12 +156,15 @@ func (s *Store) DeleteUser(ctx context.Context, id hook.ID, opts DeleteUserOptio
 		}
 		_, err = tx.ExecContext(ctx, "DELETE FROM users WHERE id = $1", id)
 		return err
-	}, func() { s.writer.version = unknownVersion }) // should the reading fail, noticeOthers makes up for it
+	}, func() {
+		since, s.writer.version = s.writer.version, unknownVersion // should the reading fail, noticeOthers makes up for it
+		s.urls.changes.Add(1)                                      // a reading that is under way has the user still
+	})
 	if err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx) // the user is gone, whether or not the caller waits
-	return s.reload(ctx, func(m moment, _ map[hook.ID]*hook.CaptureURL) { s.writer.version = m.version })
+	return s.reloadAndTell(ctx, since)
 }
 
 // heirOf returns who gets what the user leaves, after it has marked as deleted what nobody gets.
