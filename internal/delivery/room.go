@@ -30,6 +30,7 @@ type room struct {
 	owners map[hook.ID]load // by user; those that have nothing under way are not there
 	urls   map[hook.ID]load // by capture URL; likewise
 	next   *queue           // whose first delivery the bytes that become free are kept for; nil = nobody's
+	served map[*queue]bool  // those that have just had their turn: nothing is kept for them before the others have had theirs
 }
 
 // place is what one delivery takes of the room.
@@ -58,10 +59,18 @@ func (r *room) lets(q *queue) bool {
 		}
 		return r.next == nil || r.passes(first)
 	}
-	if r.next == nil && needed.bytes > free.bytes && r.isLarge(first) {
+	if r.next == nil && !r.served[q] && needed.bytes > free.bytes && r.isLarge(first) {
 		r.next = q
 	}
 	return false
+}
+
+// hasServed notes that a queue has had its turn.
+func (r *room) hasServed(q *queue) {
+	if r.served == nil {
+		r.served = map[*queue]bool{}
+	}
+	r.served[q] = true
 }
 
 func (r *room) first(q *queue) place { return placeOf(q, &q.ready[0]) }

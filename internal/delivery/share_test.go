@@ -155,3 +155,25 @@ func TestRoomIsKeptForOne(t *testing.T) {
 		t.Error("room is kept for a delivery that is not to be sent any more")
 	}
 }
+
+// TestNothingIsKeptForTheServed: of one user, a queue of large bodies that has just started one does not have room kept for its next one
+// before the small ones of other capture URLs have had their turn: they would not get one until it is empty.
+func TestNothingIsKeptForTheServed(t *testing.T) {
+	t.Parallel()
+	var r room
+	large, small := waiting(1, 1, 10<<20), waiting(1, 2, 1)
+	for range 7 {
+		r.take(place{1, 1, 9 << 20})
+	}
+	for range 60 {
+		r.take(place{1, 1, 1})
+	}
+	r.hasServed(large)
+	if r.lets(large) || !r.lets(small) {
+		t.Error("room is kept for the queue that has just been served")
+	}
+	clear(r.served)
+	if r.lets(large) || r.lets(small) {
+		t.Error("no room is kept for the large one")
+	}
+}

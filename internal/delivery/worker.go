@@ -420,6 +420,7 @@ func (w *Worker) serve() {
 // serveOnce leaves those that there was no room for in front of those that were served.
 func (w *Worker) serveOnce() {
 	var passed []*queue
+	defer clear(w.room.served)
 	for len(w.blocked) > 0 && !w.room.full() {
 		q := w.blocked[0]
 		w.blocked = w.blocked[1:]
@@ -429,6 +430,7 @@ func (w *Worker) serveOnce() {
 		}
 		q.blocked = false
 		if w.start(q) {
+			w.room.hasServed(q)
 			w.block(q)
 		}
 	}
