@@ -134,6 +134,9 @@ func (s *Server) resendSelected(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	made, err := s.Store.ResendPossible(r.Context(), actor(r), user(r).Email, resends...)
+	if err != nil && len(made) > 0 {
+		return err // the form, sent again, would send those once more
+	}
 	if err != nil {
 		return s.refuseSelected(w, r, page, chosen, err)
 	}

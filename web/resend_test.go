@@ -422,3 +422,38 @@ func TestSaysWhatIsAhead(t *testing.T) {
 		t.Error("the first one waits for itself")
 	}
 }
+
+// TestPartlyResentIsNotAskedAgain: where some of what was chosen was resent before there was no room for more, the form does not come back
+// to send those once more.
+func TestPartlyResentIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	var fields []string
+	for range 100 {
+		fields = append(fields, "subscription", storetest.Subscription(t, d.store, d.own.ID).ID.Text(hook.SubscriptionPrefix))
+	}
+	for range 3 {
+		fields = append(fields, "request", d.request(d.own.ID, "a").ID.Text(hook.RequestPrefix))
+	}
+	send := func(keep int64) (said string, chosen int) {
+		t.Helper()
+		_, err := d.store.UpdateCaptureURL(t.Context(), hook.System, d.own.ID, func(u *hook.CaptureURL) error { u.Keep.Bytes = keep; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := d.post(urlPath(d.own.ID)+"/resend", append(fields, "action", "send")...)
+		wantStatus(t, "a resend without room", a, http.StatusServiceUnavailable)
+		page := a.parse(t)
+		return page.One("main").Text(), len(page.All("input[name=request]"))
+	}
+	u, err := d.store.CaptureURL(t.Context(), hook.System, d.own.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said, chosen := send(u.Bytes/2 + 10_000); !strings.Contains(said, "200 of 300 were resent") || chosen != 0 {
+		t.Errorf("%d requests are chosen still: %s", chosen, said)
+	}
+	if said, chosen := send(1); !strings.Contains(said, "Nothing was sent.") || chosen != 3 {
+		t.Errorf("%d requests are chosen still: %s", chosen, said)
+	}
+}

@@ -5,6 +5,9 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 )
 
 // slowTarget is a target that answers once it is let go.
@@ -66,9 +69,56 @@ func TestMarkWhileListIsRead(t *testing.T) {
 	p.press("n")
 	p.until("heldAnswers() === 1")
 	letGo()
-	p.until("heldAnswers() === 2") // the request is read again: the page has been told of the delivery
+	p.until("heldAnswers() >= 2") // the request is read again: the page has been told of the delivery
 	p.run("letAnswers()")
 	p.until(mark + `.includes("200")`)
+}
+
+// heardFrames makes pages keep in heard what their sockets were told.
+const heardFrames = `
+	const Real = WebSocket;
+	window.heard = [];
+	window.WebSocket = class extends Real {
+		constructor(address) {
+			super(address);
+			this.addEventListener("message", (event) => heard.push(JSON.parse(event.data)));
+		}
+	};`
+
+// TestMarkWhileAGapIsFilled: what was told of a row that is not drawn yet is shown once it is.
+func TestMarkWhileAGapIsFilled(t *testing.T) {
+	t.Parallel()
+	s := start(t, allowLoopback)
+	g := newReceiver(t)
+	u := s.newURL(nil)
+	s.subscribe(u, g.URL, nil)
+	p := open(t, s).login()
+	_, err := chromedp.Call(p.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: heardFrames})
+	p.must(err)
+	p.watch(u)
+	p.wantRows(newestFirst(s.captureMany(u, 3)))
+	p.run(`(() => {
+		const gap = document.createElement("li");
+		gap.className = "gap";
+		gap.dataset.count = "1";
+		gap.append(Object.assign(document.createElement("button"), { type: "button" }));
+		document.querySelector("#rows [data-id]").after(gap);
+		const real = window.fetch, draws = [];
+		window.requestAnimationFrame = (draw) => draws.push(draw);
+		window.drawAll = () => draws.splice(0).forEach((draw) => draw());
+		window.fetch = async (url, ...rest) => {
+			await new Promise((go) => { window.letFill = go; });
+			return real(url, ...rest);
+		};
+	})()`)
+	p.run(`document.querySelector("#rows .gap button").click()`)
+	p.until("window.letFill !== undefined")
+	id := s.capture(u, "new")
+	p.until(`heard.some((frame) => frame.type === "deliveries" && frame.marks[` + js(id) + `]?.includes("200"))`)
+	p.run("letFill()")
+	p.until(`document.querySelector("#rows .gap") === null`)
+	p.run("drawAll()")
+	p.until(find(`[data-id="`+id+`"] .outcome`) + `?.textContent.includes("200")`)
 }
 
 // TestDeliveredWhileItIsOpened: what a delivery comes to while its request is fetched is shown on it.
@@ -110,6 +160,39 @@ func TestOlderPageStaysOlder(t *testing.T) {
 	p.until(idsScript + `[0] === ` + js(ids[50]))
 	p.run(`document.dispatchEvent(new Event("visibilitychange"))`) // the tab is looked at again
 	p.until(idsScript + `[0] === ` + js(ids[50]))
+	p.until(`document.getElementById("pill").textContent.startsWith("1 new")`)
+}
+
+// TestPressedTwice: the same button, pressed again before there is an answer, sends nothing more; another one is sent in its place.
+func TestPressedTwice(t *testing.T) {
+	t.Parallel()
+	s := start(t, allowLoopback)
+	g := newReceiver(t)
+	u := s.newURL(nil)
+	p := open(t, s).login()
+	p.visit("/urls/" + u.ID + "/subscriptions/new")
+	p.fill("#name", "shop")
+	p.fill("#target_url", g.URL)
+	p.run(`(() => {
+		const real = window.fetch, waiting = [];
+		window.signs = () => waiting.length;
+		window.letSigns = () => waiting.splice(0).forEach((go) => go());
+		window.fetch = async (...args) => {
+			await new Promise((go) => waiting.push(go));
+			return real(...args);
+		};
+	})()`)
+	test, save := find(`button[value=test]`)+`.click();`, find(`button[value=save]:not(.sr-only)`)+`.click();`
+	p.run(save + test + test + save + save)
+	p.until(`document.getElementById("said").textContent === "It is being sent"`)
+	p.until("signs() === 3")
+	p.run("letSigns()")
+	p.until(`location.pathname.startsWith("/subscriptions/sub_")`)
+	var all struct{ Items []struct{ Name string } }
+	s.api(http.MethodGet, "/api/v1/subscriptions", nil, http.StatusOK, &all)
+	if tests, _ := g.received(); len(all.Items) != 1 || tests != 0 {
+		t.Errorf("%d subscriptions are made, and %d tests sent; want one and none", len(all.Items), tests)
+	}
 }
 
 // TestPressedFormIsSent: a button is pressed, and its part of the page is read again before the server has given a sign: the form is

@@ -194,44 +194,51 @@ func (s *Store) Neighbours(ctx context.Context, actor hook.Actor, captureURL, id
 // unless cancel says that this is meant. Of very many deliveries some go at a time, and the request with the last of them: once begun
 // that goes on, whether or not somebody waits for it.
 func (s *Store) DeleteRequest(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) error {
+	check := meantAll
 	if !cancel {
-		if err := s.refuseUnfinished(ctx, actor, id); err != nil {
+		var err error
+		if check, err = s.refuseUnfinished(ctx, actor, id); err != nil {
 			return err
 		}
 	}
-	done, err := s.deleteRequestOnce(ctx, actor, id, cancel)
+	done, err := s.deleteRequestOnce(ctx, actor, id, check)
 	for ctx = context.WithoutCancel(ctx); !done && err == nil; {
-		done, err = s.deleteRequestOnce(ctx, actor, id, true)
+		done, err = s.deleteRequestOnce(ctx, actor, id, meantAll)
 	}
 	return err
 }
 
-// refuseUnfinished returns Conflict when a request has unfinished deliveries. It counts them where nobody waits.
-func (s *Store) refuseUnfinished(ctx context.Context, actor hook.Actor, request hook.ID) error {
+// meantAll refuses nothing.
+func meantAll(*sql.Tx) error { return nil }
+
+// refuseUnfinished returns Conflict when a request has unfinished deliveries, which it counts where nobody waits, and otherwise a check for
+// a transaction, of those that were made meanwhile.
+func (s *Store) refuseUnfinished(ctx context.Context, actor hook.Actor, request hook.ID) (check func(tx *sql.Tx) error, err error) {
 	if err := s.visibleRequest(ctx, actor, request); err != nil {
-		return err
+		return nil, err
 	}
-	return s.unfinishedConflictOf(ctx, s.read, request)
-}
-
-// unfinishedConflictOf returns Conflict when a request has unfinished deliveries.
-func (s *Store) unfinishedConflictOf(ctx context.Context, db querier, request hook.ID) error {
-	var n int64
-	_, err := queryAll(ctx, db, func(row scanner) (none struct{}, err error) {
-		var d hook.Delivery
-		if err = row.Scan(&d.ID, &d.SubscriptionID); err == nil && !s.discarded(&d) {
-			n++
+	last, err := queryOne(ctx, s.read, "delivery", scanID, "SELECT coalesce(max(id), 0) FROM deliveries") // what is on disk by now
+	if err != nil {
+		return nil, err
+	}
+	conflict := func(db querier, query string, args ...any) error {
+		unfinished, err := queryAll(ctx, db, func(row scanner) (d hook.Delivery, err error) { return d, row.Scan(&d.ID, &d.SubscriptionID) }, query, args...)
+		unfinished = slices.DeleteFunc(unfinished, func(d hook.Delivery) bool { return s.discarded(&d) })
+		if err != nil || len(unfinished) > 0 {
+			return cmpErr(err, unfinishedConflict(int64(len(unfinished))))
 		}
-		return none, err
-	}, "SELECT id, subscription_id FROM deliveries WHERE id IN ("+unfinishedOf+")", request)
-	if err != nil || n > 0 {
-		return cmpErr(err, unfinishedConflict(n))
+		return nil
 	}
-	return nil
+	if err := conflict(s.read, "SELECT id, subscription_id FROM deliveries WHERE id IN ("+unfinishedOf+")", request); err != nil {
+		return nil, err
+	}
+	return func(tx *sql.Tx) error {
+		return conflict(tx, "SELECT id, subscription_id FROM deliveries WHERE request_id = $1 AND id > $2 AND state < 2", request, last)
+	}, nil
 }
 
-// deleteRequestOnce removes a batch of the deliveries of a request, and the request with the last of them.
-func (s *Store) deleteRequestOnce(ctx context.Context, actor hook.Actor, id hook.ID, cancel bool) (done bool, err error) {
+// deleteRequestOnce removes a batch of the deliveries of a request, and the request with the last of them, unless check refuses it.
+func (s *Store) deleteRequestOnce(ctx context.Context, actor hook.Actor, id hook.ID, check func(tx *sql.Tx) error) (done bool, err error) {
 	var u *urlEntry
 	var stats hook.Stats
 	cancelled := cancelledCounts{}
@@ -245,10 +252,8 @@ func (s *Store) deleteRequestOnce(ctx context.Context, actor hook.Actor, id hook
 		if u, err = s.visible(actor, captureURL); err != nil || id <= u.clearedUpTo() {
 			return notFound("request")
 		}
-		if !cancel { // some may have been made since they were counted
-			if err := s.unfinishedConflictOf(ctx, tx, id); err != nil {
-				return err
-			}
+		if err := check(tx); err != nil {
+			return err
 		}
 		gone, err := s.writer.removeOldest(ctx, id, deleteBatch, purgeBytes, cancelled)
 		if err != nil {
@@ -324,7 +329,7 @@ func (s *Store) refusal(ctx context.Context, actor hook.Actor, captureURL hook.I
 		return nil, err
 	}
 	if meant {
-		return func(*sql.Tx) error { return nil }, nil
+		return meantAll, nil
 	}
 	last, err := queryOne(ctx, s.read, "delivery", scanID, "SELECT coalesce(max(id), 0) FROM deliveries") // what is on disk by now
 	if err != nil {

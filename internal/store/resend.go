@@ -77,7 +77,7 @@ func (s *Store) ResendDeliveries(ctx context.Context, actor hook.Actor, by strin
 }
 
 // ResendPossible is Resend without those whose request or subscription is gone, or whose request was not kept whole. Many are made in
-// several transactions: an error says how many were made before it.
+// several transactions: an error says how many were made before it, and they are returned too.
 func (s *Store) ResendPossible(ctx context.Context, actor hook.Actor, by string, resends ...hook.Resend) ([]hook.Delivery, error) {
 	var possible []hook.Resend
 	for _, r := range resends {
@@ -100,7 +100,7 @@ func (s *Store) resendInParts(ctx context.Context, actor hook.Actor, by string, 
 		for ; n < min(len(left), resendBatch); n++ {
 			size, err := s.copied(ctx, left[n])
 			if err != nil {
-				return nil, partly(err, len(made), len(resends))
+				return made, partly(err, len(made), len(resends))
 			}
 			if bytes += size; n > 0 && bytes > copyBytes {
 				break
@@ -108,7 +108,7 @@ func (s *Store) resendInParts(ctx context.Context, actor hook.Actor, by string, 
 		}
 		some, err := s.Resend(ctx, actor, by, left[:n]...)
 		if err != nil {
-			return nil, partly(err, len(made), len(resends))
+			return made, partly(err, len(made), len(resends))
 		}
 		made, left = append(made, some...), left[n:]
 	}

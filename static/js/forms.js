@@ -5,7 +5,7 @@ import { post } from "./fragment.js";
 import { announce, say } from "./say.js";
 
 const patience = 10_000; // milliseconds until a server that does not answer counts as gone
-const sent = new WeakMap(); // form → the button that sent it, until there has been time for an answer
+let sent = new WeakMap(); // form → the press of a button that sends it, until there has been time for an answer
 const cleared = new WeakSet(); // forms that go to the server now
 
 /**
@@ -18,6 +18,8 @@ export function startForms() {
     document.getElementById("chosen").checked = true;
   });
   followTarget(document.getElementById("to"), document.getElementById("target_url"));
+  addEventListener("pageshow", ({ persisted }) => persisted && (sent = new WeakMap())); // the way back to a page that was left
+  document.addEventListener("input", ({ target: { form } }) => sent.get(form)?.isGone && sent.delete(form)); // what is typed now was not sent
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!("quiet" in form.dataset)) {
@@ -50,30 +52,36 @@ async function sendIfReached(event) {
     return;
   }
   event.preventDefault();
-  if (sent.has(form) && sent.get(form) === submitter) {
-    return; // pressed twice
+  if (sent.has(form) && sent.get(form).submitter === submitter) {
+    announce("It is being sent"); // pressed twice
+    return;
   }
-  sent.set(form, submitter);
+  const press = { submitter, isGone: false };
+  sent.set(form, press);
   const reached = await isReached();
+  if (sent.get(form) !== press) {
+    return; // another button was pressed after it
+  }
   form.querySelector(".not-sent")?.remove();
-  if (!reached) {
+  if (reached) {
+    send(form, press);
+  } else {
     sent.delete(form);
     showNotSent(form, submitter);
-  } else if (sent.get(form) === submitter) {
-    send(form, submitter);
   }
 }
 
 // Lets the browser send a form. One whose part of the page was read again meanwhile is sent all the same: somebody has pressed it.
-function send(form, submitter) {
+function send(form, press) {
   if (!form.isConnected) {
     form.hidden = true;
     document.body.append(form);
   }
+  press.isGone = true;
   cleared.add(form);
-  form.requestSubmit(submitter);
+  form.requestSubmit(press.submitter);
   const refused = cleared.delete(form); // what is not valid any more was not sent
-  setTimeout(() => sent.delete(form), refused ? 0 : patience);
+  setTimeout(() => sent.get(form) === press && sent.delete(form), refused ? 0 : patience);
 }
 
 // Any answer will do, the login of a proxy too, but for those of a proxy with nothing behind it.

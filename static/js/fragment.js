@@ -80,7 +80,7 @@ export class Unanswered extends Error {
 export function leave(error) {
   if (error instanceof Moved) {
     const to = new URL(error.url, location.href);
-    if (to.hash && to.href === location.href) {
+    if (to.href.includes("#") && to.href === location.href) {
       location.reload(); // going there would only scroll
     } else {
       location.assign(to);

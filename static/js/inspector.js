@@ -250,13 +250,15 @@ class Inspector {
 
   async #showList(query) {
     try {
-      const received = await this.#list.show(query);
-      if (received === undefined) {
+      const page = await this.#list.show(query);
+      if (page === undefined) {
         return;
       }
-      this.#received = Math.max(this.#received, received);
+      this.#received = Math.max(this.#received, page.received);
       if (this.#list.isNewest) {
-        this.#shown = this.#isFollowing ? this.#received : received;
+        this.#shown = this.#isFollowing ? this.#received : page.received;
+      } else if (page.leftOut) {
+        this.#shown = Math.min(this.#shown, this.#received - 1);
       }
       this.#showNews();
       this.#waitForSeen();

@@ -83,9 +83,7 @@ export class RequestList {
         page.marks.set(id, html);
       }
     }
-    if (this.#frames.length === 0 && !this.#loading) {
-      this.#drawMarks();
-    }
+    this.#drawMarksOnce();
   }
 
   #drawMarks() {
@@ -216,8 +214,9 @@ export class RequestList {
   }
 
   /**
-   * Shows another page of the list: query is "", "?before=…" or "?after=…". Returns how many requests had ever been
-   * received by then, undefined when another call came after it. Asks until it is answered, and rejects with a Moved.
+   * Shows another page of the list: query is "", "?before=…" or "?after=…". Returns how many requests had ever been received by then, and
+   * whether some of them came that are not on this page; undefined when another call came after it. Asks until it is answered, and rejects
+   * with a Moved.
    */
   async show(query = "") {
     this.flush();
@@ -241,12 +240,13 @@ export class RequestList {
     this.kept = Number(this.scroller.dataset.kept);
     this.#waiting = 0;
     const frames = this.#frames.splice(0); // no rows of an older page
-    this.#addMeanwhile(loading.isNewest ? frames : []);
+    const leftOut = !loading.isNewest && frames.length > 0;
+    this.#addMeanwhile(leftOut ? [] : frames);
     this.#removeMeanwhile(loading.gone, told);
     this.#markMeanwhile(loading.marks);
     this.#showRest();
     this.#onDrawn();
-    return Number(this.scroller.dataset.received);
+    return { received: Number(this.scroller.dataset.received), leftOut };
   }
 
   // Fetches a page of the list, however long it takes; gives nothing when another one is wanted by then.
@@ -298,7 +298,14 @@ export class RequestList {
     for (const [id, html] of marks) {
       this.#marks.set(id, html);
     }
-    this.#drawMarks();
+    this.#drawMarksOnce();
+  }
+
+  // Draws the marks when all rows are there that they may be of.
+  #drawMarksOnce() {
+    if (this.#frames.length === 0 && !this.#loading) {
+      this.#drawMarks();
+    }
   }
 
   /** Begins to fetch the newest requests: what is told from now on is newer than that page. */
