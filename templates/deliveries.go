@@ -8,6 +8,7 @@ import (
 	"github.com/a-h/templ"
 
 	"github.com/hookkeeper/hookkeeper/internal/hook"
+	"github.com/hookkeeper/hookkeeper/internal/view"
 )
 
 // DeliveryList is one page of deliveries.
@@ -124,6 +125,20 @@ type EditForm struct {
 	BodyIsBinary   bool // it cannot be shown in a text field, and is sent as it is
 	Retry          bool
 	Errors         FieldErrors
+}
+
+// headersHint says what is sent beside the headers that stand in the form, and which of the request are not among them.
+func (f EditForm) headersHint() string {
+	return "One per line. Hookkeeper adds its own, the signature of the subscription, and a User-Agent where none is typed. Authorization and " +
+		"Cookie are those of the request only where the subscription passes them on."
+}
+
+// whyNotEdited says why a body cannot be edited in a text field.
+func (f EditForm) whyNotEdited() string {
+	if len(f.Request.Body) > hook.MaxEditedBody {
+		return "The body is longer than " + view.Size(hook.MaxEditedBody)
+	}
+	return "The body is no text, or its lines end in different ways"
 }
 
 // bodyHint says of a body that was not kept that the copy has the one that is typed.

@@ -96,7 +96,7 @@ func (c ConditionRow) explain(part, message string) (string, string) {
 	case part != "field":
 		return part, message
 	case c.Field == "":
-		return "field", "has no field: choose one"
+		return "field", "has no field: choose one, or empty the line"
 	case !c.named() && c.Name != "":
 		return "name", "has a name, which only a header or a query parameter has: choose one of them, or empty the name"
 	case c.named():

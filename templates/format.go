@@ -33,6 +33,9 @@ func age(now, t time.Time) string {
 	return t.UTC().Format("2 Jan 2006")
 }
 
+// minuteTime returns t to the minute.
+func minuteTime(t time.Time) string { return t.UTC().Format("Mon 2 Jan 2006, 15:04 UTC") }
+
 // exactTime returns t to the microsecond, for the hover.
 func exactTime(t time.Time) string { return t.UTC().Format("Mon 2 Jan 2006, 15:04:05.000000 UTC") }
 
@@ -103,6 +106,14 @@ func slugPart(s *hook.Summary) (common, rest string) {
 func mediaType(contentType string) string {
 	t, _, _ := strings.Cut(contentType, ";")
 	return strings.TrimSpace(t)
+}
+
+// noBody says why there is nothing to show of a body.
+func noBody(r *hook.Request) string {
+	if r.Truncated {
+		return "It was over the limit and was not kept."
+	}
+	return "There is none."
 }
 
 // bodyNote returns what a list says of the body: its type and size are told elsewhere.

@@ -268,6 +268,13 @@ func shortDuration(d time.Duration) string {
 	return text
 }
 
+// hasOwnRetry reports whether retries and limits are others than a new subscription has.
+func (f SubscriptionForm) hasOwnRetry() bool {
+	def := hook.NewSubscription()
+	return f.Ordered || f.Rate != "" || f.MaxAttempts != strconv.Itoa(def.Retry.MaxAttempts) || f.Concurrency != strconv.Itoa(def.Concurrency) ||
+		f.Backoff != BackoffText(def.Retry.Backoff) || f.Timeout != strconv.FormatFloat(def.Retry.Timeout.Seconds(), 'f', -1, 64)
+}
+
 // secretProblem says what is wrong with the secret that was typed, or that it has to be typed again.
 func (f SubscriptionForm) secretProblem() string {
 	problem := f.at("signing.secret")
@@ -285,7 +292,8 @@ func secretHint(f SubscriptionForm) string {
 	if f.SecretHint != "" {
 		return "Empty keeps the stored one, " + f.SecretHint + ". To replace it with an overlap, rotate it on the page of the subscription."
 	}
-	return "Empty: one is generated and shown once. Or bring your own, at least " + strconv.Itoa(hook.MinSecretLen) + " characters."
+	return "Empty: one is generated and shown once. Or bring your own: whsec_… for Standard Webhooks, whsk_… for v1a, and for the others at least " +
+		strconv.Itoa(hook.MinSecretLen) + " characters."
 }
 
 func schemeTitle(s hook.Scheme) string {

@@ -717,7 +717,7 @@ func pauseForm(p Page, u hook.CaptureURL) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if u.Paused {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 53, "<input type=\"hidden\" name=\"paused\" value=\"false\"> <button class=\"btn\" data-variant=\"outline\">Resume capturing</button>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 53, "<input type=\"hidden\" name=\"paused\" value=\"false\"> <button class=\"btn\">Resume capturing</button>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

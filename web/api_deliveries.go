@@ -413,7 +413,7 @@ func leaveOutBody(e *hook.Edit, r *hook.Request) {
 }
 
 // newEdit returns the copy of a request that an editor begins with: what a delivery to the subscription, or to a typed URL
-// when it is nil, would send. Credentials are in it only when they would be sent.
+// when it is nil, would send. Credentials and the User-Agent are in it only when they would be sent.
 func newEdit(r *hook.Request, sub *hook.Subscription) *hook.Edit {
 	e := &hook.Edit{Method: r.Method}
 	if sub != nil && sub.Method != "" {
@@ -426,6 +426,7 @@ func newEdit(r *hook.Request, sub *hook.Subscription) *hook.Edit {
 		switch {
 		case h.Name == "Host" || h.Name == "Content-Length" || strings.HasPrefix(h.Name, "Hookkeeper-"):
 		case (h.Name == "Authorization" || h.Name == "Cookie") && (sub == nil || !sub.ForwardCredentials):
+		case h.Name == "User-Agent" && (sub == nil || !sub.KeepUserAgent):
 		default:
 			e.Headers = append(e.Headers, h)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -97,6 +98,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.askLogin(w, r)
 		return
 	}
+	if above := s.pageAbove(r); above != "" && errors.Is(err, errMethod) {
+		w.Header().Del("Allow")
+		if s.redirect(w, r, above) == nil {
+			return
+		}
+	}
 	f := s.explain(r, err)
 	s.count(err, f.status)
 	if f.status == http.StatusUnauthorized {
@@ -111,6 +118,19 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		s.failPage(w, r, f)
 	}
+}
+
+// pageAbove returns the page that an address belongs to which only takes forms, "" when there is none: a form that was refused leaves its
+// address in the browser, and who opens it again looks for the page.
+func (s *Server) pageAbove(r *http.Request) string {
+	above := path.Dir(r.URL.Path)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || above == "/" || strings.HasPrefix(above, "/api") {
+		return ""
+	}
+	if _, found := s.routeOf(withPath(r, above)); !found {
+		return ""
+	}
+	return above
 }
 
 // setRetryAfter says when to come back, unless that is never.

@@ -111,7 +111,11 @@ func TestFormsOutliveWhatPasses(t *testing.T) {
 	want("a dry run", http.StatusTooManyRequests, d.form(), "backoff", "7s", "tried. "+another, append(subscription, "action", "dry-run")...)
 	want("a count", http.StatusTooManyRequests, replay, "rate", "3", "counted. "+another, "action", "count")
 	done()
-	want("a resend of what was not kept", http.StatusConflict, resend, "target_url", "https://a.example/x", "sent. The body of this request")
+	a := d.post(resend, "target_url", "https://a.example/x")
+	wantStatus(t, "a resend of what was not kept", a, http.StatusConflict)
+	if got := a.parse(t).One("#detail [role=alert]").Text(); !strings.HasPrefix(got, "Nothing was sent. The body of this request") || len(a.parse(t).All("#not-resent a")) != 1 {
+		t.Errorf("a resend of what was not kept: %q", got)
+	}
 	for range hook.MaxReplays {
 		r := hook.Replay{SubscriptionID: sub.ID, CaptureURLID: d.own.ID, Rate: 0.01, UpTo: whole.ID}
 		if err := d.store.CreateReplay(t.Context(), hook.System, &r); err != nil {
@@ -170,7 +174,7 @@ func TestFilterRowsKeepTheirPlaces(t *testing.T) {
 		rows = append(rows, "field", row[0], "field_name", row[1], "op", row[2], "value", row[3])
 	}
 	problems := map[string]string{
-		"field-1": "Condition 2 has no field: choose one.",
+		"field-1": "Condition 2 has no field: choose one, or empty the line.",
 		"name-3":  "Condition 4 needs the name of a header.",
 		"name-5":  "Condition 6 has a name, which only a header or a query parameter has: choose one of them, or empty the name.",
 		"value-6": "Condition 7 is empty: every request would match.",

@@ -302,6 +302,9 @@ func TestEditAndResend(t *testing.T) {
 	if form.One("#method").Attr("value") != r.Method || form.One("#body").Text() != "before" {
 		t.Error("the form does not begin with the request")
 	}
+	if headers := form.One("#headers").Text(); strings.Contains(headers, "User-Agent") || !strings.Contains(headers, "Content-Type") {
+		t.Errorf("the form has headers that are not sent, or lacks some: %q", headers)
+	}
 	fields := []string{
 		"subscription", sub.ID.Text(hook.SubscriptionPrefix), "method", "PATCH", "path", "/x", "query", "b=2", "headers", "X-New: 1", "body", hostile,
 	}

@@ -316,6 +316,23 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// TestFormAddressesLeadToTheirPages: the address of a form that was refused stays in the browser. Opened again, it leads to the page that
+// the form belongs to.
+func TestFormAddressesLeadToTheirPages(t *testing.T) {
+	t.Parallel()
+	d := newDash(t)
+	request := requestPath(d.own.ID, d.request(d.own.ID, "a").ID)
+	for path, want := range map[string]string{
+		request + "/resend": request, urlPath(d.own.ID) + "/resend": urlPath(d.own.ID), "/settings/password": "/settings",
+	} {
+		a := d.get(path)
+		wantStatus(t, path, a, http.StatusSeeOther)
+		if got := a.header.Get("Location"); got != want || a.header.Get("Allow") != "" {
+			t.Errorf("%s leads to %q, want %q; Allow is %q", path, got, want, a.header.Get("Allow"))
+		}
+	}
+}
+
 // raw sends a request line as it stands and returns the response.
 func (s *site) raw(line string, headers ...string) answer {
 	s.t.Helper()

@@ -320,3 +320,20 @@ func TestReplayFromDashboard(t *testing.T) {
 		t.Errorf("nothing to send: %s", text)
 	}
 }
+
+// TestOldSecretsAreNamed: as long as secrets from before sign as well, the page of the subscription says so, and until when.
+func TestOldSecretsAreNamed(t *testing.T) {
+	t.Parallel()
+	d := newDash(t, guarded(t))
+	path := subscriptionPath(storetest.Subscription(t, d.store, d.own.ID, func(sub *hook.Subscription) {
+		sub.Signing = hook.Signing{Scheme: hook.SignGitHub, Secrets: []hook.Secret{{Text: "the-first-of-them-1111"}}}
+	}).ID)
+	old := func() []string { return d.get(path).parse(t).Texts(".old-secret") }
+	wantEqualOf(t, "before it is rotated", len(old()), 0)
+	d.follow(path+"/rotate", "overlap_hours", "24")
+	if got := old(); len(got) != 1 || !strings.Contains(got[0], "••••1111, signs as well until ") {
+		t.Errorf("during the overlap: %q", got)
+	}
+	d.follow(path+"/rotate", "overlap_hours", "0")
+	wantEqualOf(t, "without an overlap", len(old()), 0)
+}

@@ -153,10 +153,16 @@ func (m *message) about() []hook.Header {
 		{Name: "Hookkeeper-Attempt", Value: strconv.Itoa(m.number)},
 		{Name: "Hookkeeper-Hops", Value: strconv.Itoa(m.hops() + 1)},
 	}
-	if m.sub == nil || !m.sub.KeepUserAgent || m.request.Header("User-Agent") == "" {
+	if !m.hasOwnUserAgent() {
 		about = append(about, hook.Header{Name: "User-Agent", Value: "Hookkeeper/" + m.version})
 	}
 	return about
+}
+
+// hasOwnUserAgent reports whether the User-Agent is not Hookkeeper's: the sender's is kept, or somebody has typed one into an edited copy.
+func (m *message) hasOwnUserAgent() bool {
+	there := slices.ContainsFunc(m.captured(), func(h hook.Header) bool { return strings.EqualFold(h.Name, "User-Agent") })
+	return there && (m.edit != nil || m.sub != nil && m.sub.KeepUserAgent)
 }
 
 // hops is how often the request has been through a Hookkeeper before. An edited copy cannot lower it.

@@ -155,18 +155,20 @@ func TestEditedCopy(t *testing.T) {
 	m.delivery.Edited = true
 	m.edit = &hook.Edit{
 		Method: "PATCH", Path: "/b", Query: "q", Body: []byte("new"),
-		Headers: []hook.Header{{Name: "authorization", Value: "mine"}, {Name: "Hookkeeper-Hops", Value: "0"}},
+		Headers: []hook.Header{{Name: "authorization", Value: "mine"}, {Name: "user-agent", Value: "mine"}, {Name: "Hookkeeper-Hops", Value: "0"}},
 	}
 	all, _, err := m.headers()
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantHeaders(t, "sent", all[:5], []hook.Header{
+	wantHeaders(t, "sent", all[:7], []hook.Header{
 		{Name: "Authorization", Value: "mine"},
+		{Name: "User-Agent", Value: "mine"},
 		{Name: "Hookkeeper-Request-Id", Value: "req_0000100000000"},
 		{Name: "Hookkeeper-Delivery-Id", Value: "dlv_0000200000000"},
 		{Name: "Hookkeeper-Attempt", Value: "3"},
 		{Name: "Hookkeeper-Hops", Value: "5"},
+		{Name: "Webhook-Id", Value: "msg_0000200000000"}, // and no User-Agent of ours
 	})
 	url, err := m.url()
 	if err != nil || url != "https://a.example/b?q" || m.method() != "PATCH" || string(m.body()) != "new" {

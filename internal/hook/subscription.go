@@ -95,13 +95,25 @@ func (s Signing) Current() string {
 	return s.Secrets[0].Text
 }
 
-// Hint returns what may be shown of the current secret: four dots and its last 4 characters. "" without one.
+// Hint returns what may be shown of the current secret: see Secret.Hint. "" without one.
 func (s Signing) Hint() string {
-	text := s.Current()
-	if text == "" {
+	if s.Current() == "" {
 		return ""
 	}
-	return "••••" + text[max(0, len(text)-4):]
+	return s.Secrets[0].Hint()
+}
+
+// Hint returns what may be shown of a secret: four dots and its last 4 characters.
+func (s Secret) Hint() string { return "••••" + s.Text[max(0, len(s.Text)-4):] }
+
+// Before returns the secrets from before the current one that sign beside it at a time.
+func (s Signing) Before(now time.Time) (before []Secret) {
+	for _, secret := range s.Secrets {
+		if now.Before(secret.Expires) {
+			before = append(before, secret)
+		}
+	}
+	return before
 }
 
 // DefaultBackoff is the schedule that Standard Webhooks recommends: ten attempts over 75 hours.

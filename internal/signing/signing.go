@@ -171,8 +171,8 @@ func mac(key []byte, parts ...[]byte) []byte {
 func Rotate(s hook.Signing, secret string, overlap time.Duration, now time.Time) hook.Signing {
 	rotated := hook.Signing{Scheme: s.Scheme, Secrets: []hook.Secret{{Text: secret}}}
 	for _, old := range s.Secrets {
-		if old.Expires.IsZero() {
-			old.Expires = now.Add(overlap)
+		if end := now.Add(overlap); old.Expires.IsZero() || end.Before(old.Expires) {
+			old.Expires = end
 		}
 		if now.Before(old.Expires) && len(rotated.Secrets) < hook.MaxSecrets {
 			rotated.Secrets = append(rotated.Secrets, old)

@@ -5,6 +5,7 @@ import { post } from "./fragment.js";
 import { announce, say } from "./say.js";
 
 const patience = 10_000; // milliseconds until a server that does not answer counts as gone
+const longest = 35_000; // that an answer may take: a test waits for somebody else's server
 let sent = new WeakMap(); // form → the press of a button that sends it, until there has been time for an answer
 const cleared = new WeakSet(); // forms that go to the server now
 
@@ -19,7 +20,12 @@ export function startForms() {
   });
   followTarget(document.getElementById("to"), document.getElementById("target_url"));
   addEventListener("pageshow", ({ persisted }) => persisted && (sent = new WeakMap())); // the way back to a page that was left
-  document.addEventListener("input", ({ target: { form } }) => sent.get(form)?.isGone && sent.delete(form)); // what is typed now was not sent
+  document.addEventListener("input", ({ target: { form } }) => {
+    if (sent.get(form)?.isGone) {
+      sent.delete(form); // what is typed now was not sent
+      form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+    }
+  });
   document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!("quiet" in form.dataset)) {
@@ -78,10 +84,23 @@ function send(form, press) {
     document.body.append(form);
   }
   press.isGone = true;
+  showBusy(form, press);
   cleared.add(form);
   form.requestSubmit(press.submitter);
   const refused = cleared.delete(form); // what is not valid any more was not sent
   setTimeout(() => sent.get(form) === press && sent.delete(form), refused ? 0 : patience);
+}
+
+// Says on a button that its answer is on the way, when that takes a while.
+function showBusy(form, press) {
+  const button = press.submitter;
+  setTimeout(() => {
+    if (button && sent.get(form) === press) {
+      button.ariaBusy = "true";
+      announce("It is being sent");
+      setTimeout(() => (button.ariaBusy = null), longest);
+    }
+  }, 500);
 }
 
 // Any answer will do, the login of a proxy too, but for those of a proxy with nothing behind it.
