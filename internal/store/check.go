@@ -42,6 +42,12 @@ type checker struct {
 	yieldLog int64
 }
 
+// mostLog returns up to which size the log may grow beside a statement: by so much over what is kept of it. The file stays as large as it
+// was until the log is begun anew, and may not grow by as much again with each statement.
+func mostLog(size, by int64) int64 {
+	return min(max(size, walKept())+by, max(walKept()+by, size))
+}
+
 // all asks each question, whatever the ones before found: damage that ends one of them is a finding.
 func (c checker) all(ctx context.Context) ([]string, error) {
 	var problems []string
@@ -73,7 +79,7 @@ func (c checker) yielding(ctx context.Context, ask func(context.Context) error) 
 		return ask(ctx)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	most := max(fileSize(c.wal), walKept()) + c.yieldLog
+	most := mostLog(fileSize(c.wal), c.yieldLog)
 	watch := func() {
 		if fileSize(c.wal) > most {
 			cancel(errYielded)

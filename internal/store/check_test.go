@@ -71,6 +71,18 @@ func TestCheckReadsInRanges(t *testing.T) {
 	}
 }
 
+// TestLogGrowsOnceBesideChecks: however many statements of checks end because the log grows, it grows by as much once.
+func TestLogGrowsOnceBesideChecks(t *testing.T) {
+	t.Parallel()
+	const by = 32 << 20
+	kept := store.WALKept()
+	for _, test := range []struct{ size, want int64 }{
+		{0, kept + by}, {kept, kept + by}, {kept + by, kept + by}, {kept + 3*by, kept + 3*by},
+	} {
+		wantEqual(t, "the most", store.MostLog(test.size, by), test.want)
+	}
+}
+
 // TestCheckYields: a statement that would keep a log from being moved that grows too much is given up, and the check says what to do.
 func TestCheckYields(t *testing.T) {
 	path := newPath(t)

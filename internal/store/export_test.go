@@ -125,6 +125,12 @@ func (s *Store) LimitLog(warn, refuse int64) { s.wal.warn, s.wal.refuse = warn, 
 // YieldLog sets by how much the log may grow beside a check.
 func (s *Store) YieldLog(bytes int64) { s.yieldLog = bytes }
 
+// MostLog is mostLog, and WALKept what is kept of the log.
+var (
+	MostLog = mostLog
+	WALKept = walKept
+)
+
 // Ask asks a question as Check does: each row is a problem.
 func (s *Store) Ask(ctx context.Context, query string) ([]string, error) {
 	return s.checker().problems(ctx, func(row scanner) (line string, err error) { return line, row.Scan(&line) }, query)
