@@ -43,7 +43,7 @@ type checker struct {
 }
 
 // mostLog returns up to which size the log may grow beside a statement: by so much over what is kept of it. The file stays as large as it
-// was until the log is begun anew, and may not grow by as much again with each statement.
+// was until the log is begun anew, and may not grow by as much again with each statement. By less than nothing, nothing is read.
 func mostLog(size, by int64) int64 {
 	return min(max(size, walKept())+by, max(walKept()+by, size))
 }

@@ -217,7 +217,7 @@ func (s *Store) refuseUnfinished(ctx context.Context, actor hook.Actor, request 
 	if err := s.visibleRequest(ctx, actor, request); err != nil {
 		return nil, err
 	}
-	last, err := queryOne(ctx, s.read, "delivery", scanID, "SELECT coalesce(max(id), 0) FROM deliveries") // what is on disk by now
+	last, err := s.lastDelivery(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -313,6 +313,11 @@ func (s *Store) Unfinished(ctx context.Context, captureURL hook.ID) (int64, erro
 	return s.UnfinishedOf(u.id) + resends, err
 }
 
+// lastDelivery returns the newest delivery that is on disk by now, 0 when there is none.
+func (s *Store) lastDelivery(ctx context.Context) (hook.ID, error) {
+	return queryOne(ctx, s.read, "delivery", scanID, "SELECT coalesce(max(id), 0) FROM deliveries")
+}
+
 func scanCount(row scanner) (n int64, err error) { return n, row.Scan(&n) }
 
 const (
@@ -331,7 +336,7 @@ func (s *Store) refusal(ctx context.Context, actor hook.Actor, captureURL hook.I
 	if meant {
 		return meantAll, nil
 	}
-	last, err := queryOne(ctx, s.read, "delivery", scanID, "SELECT coalesce(max(id), 0) FROM deliveries") // what is on disk by now
+	last, err := s.lastDelivery(ctx)
 	if err != nil {
 		return nil, err
 	}
