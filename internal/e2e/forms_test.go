@@ -97,3 +97,18 @@ func TestFormsGoToTheirAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestButtonIsBusy: a button whose answer takes a while says so.
+func TestButtonIsBusy(t *testing.T) {
+	t.Parallel()
+	s := start(t, allowLoopback)
+	target, letGo := slowTarget(t)
+	p := open(t, s).login()
+	p.visit("/urls/" + s.newURL(nil).ID + "/subscriptions/new")
+	p.fill("#name", "shop")
+	p.fill("#target_url", target)
+	p.click("button[value=test]")
+	p.until(find("button[value=test]") + `.ariaBusy === "true" && document.getElementById("said").textContent === "It is being sent"`)
+	letGo()
+	p.until(`document.querySelector(".test-result") !== null`)
+}
